@@ -1,0 +1,26 @@
+"""Writing files so that a reader never sees half of one."""
+
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path | str, content: str | bytes) -> None:
+    """Write `content` to `path` through a temporary file in the same folder, synced and then renamed.
+
+    A reader, or a crash at any moment, finds the old file or the new one, never a part of either.
+
+    Raises:
+        OSError: the folder is not there, is not writable or is full; `path` is then as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

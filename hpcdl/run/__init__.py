@@ -1,0 +1,1 @@
+"""What is known of one run, and how it is started on this machine."""

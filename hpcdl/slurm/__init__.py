@@ -1,0 +1,1 @@
+"""Slurm: its directives and its programs."""

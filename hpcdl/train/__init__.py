@@ -1,0 +1,1 @@
+"""Data-parallel training: the only folder that imports TensorFlow, Horovod or MPI."""
