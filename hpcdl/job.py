@@ -1,0 +1,194 @@
+"""What a job file says: the intent of one experiment, free of any site's quirks."""
+
+import hashlib
+import json
+import operator
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from hpcdl import yamlfile
+from hpcdl.errors import JobFileError
+from hpcdl.yamlfile import Section
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+TIME_PATTERN = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)")
+EXPECTATION = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
+COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+
+
+class Resources(Section):
+    """What the job needs, in words that hold at every site; the site decides how it is asked for."""
+
+    nodes: Positive = 1
+    ranks_per_node: Positive = 1
+    """MPI ranks on each node; with GPUs usually one for each of them."""
+    gpus_per_node: Annotated[int, Field(ge=0)] = 0
+    cores_per_rank: Positive | None = None
+    """CPU cores of each rank; None leaves the number to the site."""
+    time: str
+    """Time limit as HH:MM:SS or D-HH:MM:SS. Slurm's shorter forms are not taken: `24:00` is 24 minutes there."""
+
+    @property
+    def ranks(self) -> int:
+        """The number of MPI ranks over all nodes."""
+        return self.nodes * self.ranks_per_node
+
+    @property
+    def time_s(self) -> int:
+        """The time limit in seconds."""
+        match = TIME_PATTERN.fullmatch(self.time)
+        assert match, "checked by _time"
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+    @field_validator("time")
+    @classmethod
+    def _time(cls, text: str) -> str:
+        match = TIME_PATTERN.fullmatch(text)
+        if not match or not any(int(part or 0) for part in match.groups()):
+            raise ValueError(f'{text!r} is no time limit; write HH:MM:SS or D-HH:MM:SS, such as "01:00:00".')
+        return text
+
+
+class Optimizer(Section):
+    """A Keras optimizer by name, and its arguments in Keras's words."""
+
+    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    """Learning rate for the whole run, or the highest one where a schedule is given."""
+    momentum: Fraction | None = None
+    nesterov: bool | None = None
+    beta_1: Fraction | None = None
+    beta_2: Fraction | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _only_its_own_arguments(self) -> "Optimizer":
+        known = {
+            "adam": {"beta_1", "beta_2", "weight_decay"},
+            "adamw": {"beta_1", "beta_2", "weight_decay"},
+            "sgd": {"momentum", "nesterov", "weight_decay"},
+            "rmsprop": {"momentum", "weight_decay"},
+        }[self.name]
+        for key in self.arguments:
+            if key not in known:
+                raise ValueError(f"{self.name} has no argument '{key}'; it takes {', '.join(sorted(known))}.")
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that the file gives, apart from name and learning rate."""
+        return self.model_dump(exclude_none=True, exclude={"name", "learning_rate"})
+
+
+class Schedule(Section):
+    """How the learning rate moves over the run, step by step."""
+
+    name: Literal["constant", "one_cycle"] = "constant"
+    warmup: Fraction = 0.3
+    """one_cycle: the part of all steps in which the rate rises to its highest value."""
+    start: Annotated[float, Field(ge=0, le=1)] = 0.04
+    """one_cycle: the first rate as a part of the highest one."""
+    end: Annotated[float, Field(ge=0, le=1)] = 0.0004
+    """one_cycle: the last rate as a part of the highest one."""
+
+
+class Augmentation(Section):
+    """Random changes to training images, new in every epoch."""
+
+    shift: Annotated[int, Field(ge=0, le=16)] = 0
+    """Move each image by up to this many pixels in both directions; the border is filled with zeros."""
+
+
+class Training(Section):
+    """What to train and how: the `train:` section."""
+
+    model: str
+    data: str
+    epochs: Positive
+    batch_size: Positive
+    """Images per rank and step."""
+    micro_batches: Positive = 1
+    """Parts into which each rank's batch is cut; their gradients are summed before one allreduce."""
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of the arithmetic; weights stay float32."""
+    dropout: Fraction = 0.0
+    """Before the last layer, where the model has one."""
+    label_smoothing: Fraction = 0.0
+    augment: Augmentation = Augmentation()
+    validation_split: Fraction = 0.0
+    """The part of the training images, cut from their end as Keras does, that is only evaluated."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    check_weights_every: Positive = 100
+    """Steps between two comparisons of all ranks' weights."""
+
+    @model_validator(mode="after")
+    def _batch_can_be_cut(self) -> "Training":
+        if self.batch_size % self.micro_batches:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be cut into {self.micro_batches} equal micro_batches; "
+                "choose a multiple."
+            )
+        return self
+
+
+class Job(Section):
+    """A whole job file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    resources: Resources
+    train: Training
+    slurm: dict[str, str | int | bool] = {}
+    """Any other option of sbatch, by its long name, in sbatch's own words."""
+    expect: dict[str, str] = {}
+    """What the result must be, by column of the result table: {"test_accuracy": ">= 0.99"}."""
+
+    @field_validator("expect")
+    @classmethod
+    def _expectations(cls, expect: dict[str, str]) -> dict[str, str]:
+        for column, text in expect.items():
+            if not EXPECTATION.fullmatch(text):
+                raise ValueError(f'{column}: {text!r} is no comparison; write one such as ">= 0.99" (>=, <=, >, <).')
+        return expect
+
+    @property
+    def log_prefix(self) -> str:
+        """How the names of the job's logs begin, as in the lecture's `mnist_out.1234`."""
+        return self.train.data
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 over all that the job says: ranks of one run must have the same."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    def unmet(self, result: Mapping[str, Any]) -> list[str]:
+        """Return the expectations that `result` (by column) does not meet, one text each."""
+        missed = []
+        for column, text in self.expect.items():
+            match = EXPECTATION.fullmatch(text)
+            assert match, "checked by _expectations"
+            value = result.get(column)
+            if value is None or not COMPARISONS[match[1]](value, float(match[2])):
+                missed.append(f"{column} is {value}, expected {text}")
+        return missed
+
+
+def load_job(path: Path | str, overrides: dict[str, Any] | None = None) -> Job:
+    """Read and check a job file.
+
+    Args:
+        path: the job file (YAML).
+        overrides: values that replace the file's, by dotted key: {"train.epochs": 1}.
+
+    Raises:
+        JobFileError: one line for each fault: file, line, key, what came, what is allowed.
+    """
+    return yamlfile.load(path, Job, JobFileError, overrides)
