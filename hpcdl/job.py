@@ -146,9 +146,9 @@ class Job(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     resources: Resources
     train: Training
-    slurm: dict[str, str | int | bool] = {}
+    slurm: dict[str, str | int | bool] = Field(default={})
     """Any other option of sbatch, by its long name, in sbatch's own words."""
-    expect: dict[str, str] = {}
+    expect: dict[str, str] = Field(default={})
     """What the result must be, by column of the result table: {"test_accuracy": ">= 0.99"}."""
 
     @field_validator("expect")

@@ -30,7 +30,7 @@ whole run; durations (`_s`) are seconds; images_per_s is the sum over all ranks.
 
 MLLOG_TOKEN = ":::MLLOG "
 EPOCH_LINE = re.compile(
-    r"(?P<step>\d+)/(?P<steps>\d+) - (?P<epoch_s>\d+)s - (?P<step_time>\d+)(?P<unit>s|ms|us)/step(?P<metrics>(?: - \w+: \S+)+)"
+    r"(?P<step>\d+)/(?P<steps>\d+) - (?P<epoch_s>\d+)s - \d+(?:s|ms|us)/step(?P<metrics>(?: - \w+: \S+)+)"
 )
 
 
@@ -80,7 +80,7 @@ def format_mllog(key: str, value: Any = None, event_type: str = "POINT_IN_TIME",
 
 
 def parse_mllog(line: str) -> dict[str, Any] | None:
-    """Read an MLPerf line wherever it stands in `line`: launchers put prefixes before it, other ranks text behind it."""
+    """Read an MLPerf line inside `line`: launchers put prefixes before it, other ranks text behind it."""
     _, token, payload = line.partition(MLLOG_TOKEN)
     if not token:
         return None

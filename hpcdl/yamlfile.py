@@ -128,7 +128,7 @@ def _line(tree: Any, location: list[Any]) -> int | None:
     line = None
     for part in location:
         try:
-            line = (tree.lc.key(part) if isinstance(tree, dict) else tree.lc.item(part))[0] + 1
+            line = (tree.lc.key if isinstance(part, str) else tree.lc.item)(part)[0] + 1
             tree = tree[part]
         except (AttributeError, KeyError, IndexError, TypeError):
             break

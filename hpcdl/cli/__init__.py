@@ -14,7 +14,7 @@ from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
     name="hpcdl",
-    help="Deep-learning batch jobs for Slurm clusters: one job file to a batch script, a data-parallel training and a result table.",
+    help="Deep-learning batch jobs for Slurm clusters: from one job file to a batch script, a training, a result table.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
