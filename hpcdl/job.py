@@ -118,8 +118,8 @@ class Training(Section):
     """Parts into which each rank's batch is cut; their gradients are summed before one allreduce."""
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Type of the arithmetic; weights stay float32."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """Type of the arithmetic; weights stay float32. `auto` is bfloat16 where the machine multiplies it fast."""
     dropout: Fraction = 0.0
     """Before the last layer, where the model has one."""
     label_smoothing: Fraction = 0.0
@@ -192,3 +192,21 @@ def load_job(path: Path | str, overrides: dict[str, Any] | None = None) -> Job:
         JobFileError: one line for each fault: file, line, key, what came, what is allowed.
     """
     return yamlfile.load(path, Job, JobFileError, overrides)
+
+
+def parse_changes(changes: list[str] | None) -> dict[str, Any]:
+    """Return `--set` options as overrides by dotted key.
+
+    >>> parse_changes(["train.epochs=1", "train.optimizer.name=sgd"])
+    {'train.epochs': 1, 'train.optimizer.name': 'sgd'}
+
+    Raises:
+        JobFileError: an option is not KEY=VALUE.
+    """
+    overrides = {}
+    for change in changes or []:
+        key, separator, text = change.partition("=")
+        if not separator or not all(key.split(".")):
+            raise JobFileError(f"--set {change}: write KEY=VALUE, such as train.epochs=1.")
+        overrides[key] = yamlfile.parse_value(text)
+    return overrides

@@ -3,7 +3,7 @@
 Three forms, all of rank 0:
 - people's lines, in the words and shape of Keras 3 (`verbose=2`) and of the lecture's script;
 - `metrics.jsonl`: one JSON object a line, made for programs; EVENTS lists the kinds and their fields;
-- `:::MLLOG` lines, MLPerf's form, which survive the prefixes and the noise of a shared log.
+- `mlperf.log`: `:::MLLOG` lines, MLPerf's form.
 """
 
 import json
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 METRICS_FILE = "metrics.jsonl"
+MLLOG_FILE = "mlperf.log"
 
 EVENTS: dict[str, str] = {
     "run_start": "ranks, epochs, batch_size, global_batch_size, steps_per_epoch, parameters, train_images, "

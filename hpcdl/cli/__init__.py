@@ -9,17 +9,20 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import script
+from hpcdl.cli import run, script
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
     name="hpcdl",
-    help="Deep-learning batch jobs for Slurm clusters: from one job file to a batch script, a training, a result table.",
+    help="Deep-learning batch jobs for Slurm clusters: one job file to a batch script, a training, a result table.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(script.render)
+app.command()(run.run)
+app.command()(run.train)
+app.command()(run.fetch)
 
 
 def _version(asked: bool) -> None:

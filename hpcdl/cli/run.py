@@ -1,0 +1,114 @@
+"""`hpcdl run`, `hpcdl train`, `hpcdl fetch`: training on this machine, and what a batch script starts on each rank."""
+
+import os
+from pathlib import Path
+
+import typer
+
+TRAINING_VARIABLES = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up notices are no news to the reader of mnist_err
+    # A rank that waits for one that never comes: said after a minute, ended after five (Horovod's default is never).
+    "HOROVOD_STALL_CHECK_TIME_SECONDS": "60",
+    "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "300",
+}
+"""Set for each rank, where the user has not set them, before TensorFlow and Horovod are imported."""
+
+SET_OPTION = typer.Option(None, "--set", metavar="KEY=VALUE", help="Replace a value of the job: train.epochs=1.")
+RUNS_OPTION = typer.Option(Path("runs"), "--runs", help="The folder of all runs.")
+
+
+def run(
+    job_file: Path = typer.Argument(..., metavar="JOB", help="The job file (YAML)."),
+    num_ranks: int | None = typer.Option(
+        None, "-n", "--ranks", min=1, help="MPI ranks; the job's own number if absent."
+    ),
+    changes: list[str] = SET_OPTION,
+    runs: Path = RUNS_OPTION,
+    fallback: str | None = typer.Option(
+        None,
+        "--fallback-data",
+        help="The data set to take, with a notice, when the job's is neither here nor to be had.",
+    ),
+) -> None:
+    """Train a job on this machine with mpirun."""
+    import sys
+
+    from hpcdl.errors import DataError
+    from hpcdl.job import load_job, parse_changes
+    from hpcdl.run.local import LocalRun
+    from hpcdl.train.data import prepare
+
+    overrides = parse_changes(changes)
+    job = load_job(job_file, overrides)
+    try:
+        prepare(job.train.data)
+    except DataError as error:
+        if not fallback:
+            raise
+        print(
+            f"{'!' * 80}\n{error}\nTRAINING ON '{fallback}' INSTEAD: no result of {job.name}.\n{'!' * 80}",
+            file=sys.stderr,
+        )
+        overrides |= {"train.data": fallback, "name": f"{job.name}-on-{fallback}", "expect": {}}
+        job = load_job(job_file, overrides)
+        prepare(job.train.data)
+    local = LocalRun(job, job_file, num_ranks or job.resources.ranks, runs)
+    print(f"Run {local.folder}")
+    _show(local, job.train.epochs)
+    if local.exit_code:
+        print(f"error: the run failed with exit code {local.exit_code}; see {local.error}", file=sys.stderr)
+        raise typer.Exit(local.exit_code)
+
+
+def train(
+    job_file: Path = typer.Argument(..., metavar="JOB", help="The job file (YAML)."),
+    runs: Path = RUNS_OPTION,
+) -> None:
+    """Train as one rank of a run: what srun or mpirun starts on every rank."""
+    os.environ.update({name: value for name, value in TRAINING_VARIABLES.items() if name not in os.environ})
+    from hpcdl.train.quiet import without_notices
+
+    with without_notices():
+        from hpcdl.train.start import start
+        from hpcdl.train.world import run_and_exit
+    run_and_exit(start, job_file, runs)
+
+
+def fetch(data: str = typer.Argument(..., help="The data set: mnist.")) -> None:
+    """Download a data set, once, on a machine with internet."""
+    from hpcdl.train.data import load_dataset, prepare
+
+    prepare(data)
+    loaded = load_dataset(data)
+    print(f"{data}: {len(loaded.train_images)} training and {len(loaded.test_images)} test images, checked.")
+
+
+def _show(local: "LocalRun", epochs: int) -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Print what a run says; on a terminal with a progress bar below."""
+    import json
+    import sys
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("starting", total=None)
+        for line in local.follow():
+            if line.source == "output":
+                bar.console.print(line.text) if console.is_terminal else print(line.text, flush=True)
+            elif line.source == "error":
+                print(line.text, file=sys.stderr, flush=True)
+            elif '"progress"' in line.text:
+                event = json.loads(line.text)
+                bar.update(
+                    task,
+                    completed=event["step"],
+                    total=event["steps"],
+                    description=f"epoch {event['epoch']}/{epochs}  loss {event['loss']:.4f}  "
+                    f"{event['images_per_s']:.0f} images/s",
+                )

@@ -1,0 +1,48 @@
+"""The folder of one run: `runs/<name>-<id>/` with the job, the logs, the metrics and the record."""
+
+import io
+import itertools
+from datetime import datetime
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from hpcdl.files import write_atomically
+from hpcdl.job import Job
+
+JOB_FILE = "job.yaml"
+FOLDER_VARIABLE = "HPCDL_RUN_FOLDER"
+"""Tells the ranks the folder that their launcher has made."""
+
+
+def make_run_folder(runs: Path, job: Job, run_id: str | None = None) -> tuple[Path, str]:
+    """Make `runs/<name>-<id>/`, write the job into it as it is to be run, and return the folder and the id.
+
+    Args:
+        runs: the folder of all runs; made when it is not there.
+        run_id: the scheduler's job id; a run without one gets the local time as its id, and a suffix if that is taken.
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    if run_id:
+        chosen = run_id
+        (runs / f"{job.name}-{chosen}").mkdir(parents=True, exist_ok=True)  # a requeued job goes on in its folder
+    else:
+        chosen = _make_new(runs, job.name, datetime.now().strftime("%Y%m%d-%H%M%S"))
+    folder = runs / f"{job.name}-{chosen}"
+    text = io.StringIO()
+    YAML().dump(job.model_dump(mode="json", exclude_none=True), text)
+    write_atomically(folder / JOB_FILE, text.getvalue())
+    return folder, chosen
+
+
+def _make_new(runs: Path, name: str, wanted: str) -> str:
+    """Make `runs/<name>-<id>/` for the first id of `wanted`, `wanted.2`, ... that is free, and return that id."""
+    for attempt in itertools.count(1):
+        chosen = wanted if attempt == 1 else f"{wanted}.{attempt}"
+        try:
+            (runs / f"{name}-{chosen}").mkdir(parents=True)
+            return chosen
+        except FileExistsError:
+            continue
+    raise AssertionError("unreachable")

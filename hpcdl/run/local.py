@@ -1,0 +1,179 @@
+"""Running a job on this machine with mpirun, and following it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hpcdl import runlog
+from hpcdl.errors import RunError
+from hpcdl.job import Job
+from hpcdl.run import record
+from hpcdl.run.folder import FOLDER_VARIABLE, JOB_FILE, make_run_folder
+
+RANKS_VARIABLE = "HPCDL_RANKS"
+"""Tells the ranks how many of them were asked for: a rank that finds another number refuses to train."""
+
+MPI_SETTINGS = {
+    # As variables, so that the command is the same for every MPI: Open MPI 4 reads OMPI_, Open MPI 5 PRTE_.
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
+}
+
+POLL_S = 0.1
+END_GRACE_S = 10
+
+
+class Line(NamedTuple):
+    """Something that a run said."""
+
+    source: str
+    """`output`, `error` (a line of the two logs) or `progress` (the text of an event of metrics.jsonl)."""
+    text: str
+
+
+def mpirun_command(num_ranks: int, command: list[str]) -> list[str]:
+    """Return the argument list that starts `command` on `num_ranks` local ranks; one rank needs no launcher.
+
+    Raises:
+        RunError: there is no mpirun, neither beside this Python nor on the PATH.
+    """
+    if num_ranks == 1:
+        return command
+    beside = Path(sys.executable).with_name("mpirun")
+    mpirun = str(beside) if beside.exists() else shutil.which("mpirun")
+    if not mpirun:
+        raise RunError(
+            f"{num_ranks} ranks need mpirun, which is neither in {beside.parent} nor on the PATH. "
+            "Load the site's MPI module or set up the environment with envs/setup.sh; `-n 1` runs without MPI."
+        )
+    return [mpirun, "-n", str(num_ranks), *command]
+
+
+def mpirun_environment(num_ranks: int) -> dict[str, str]:
+    """Return the environment for local ranks: this process's, what MPI needs, and the number that was asked for."""
+    return {**MPI_SETTINGS, **os.environ, RANKS_VARIABLE: str(num_ranks), "PYTHONUNBUFFERED": "1"}
+
+
+class LocalRun:
+    """One job on local MPI ranks: `start`, iterate over what it says, then look at `exit_code`."""
+
+    def __init__(self, job: Job, job_file: Path, num_ranks: int, runs: Path):
+        """Make the run's folder and its record; nothing is started yet.
+
+        Raises:
+            RunError: there is no mpirun, or the folder cannot be made.
+        """
+        mpirun_command(num_ranks, [])  # says what is missing before anything is made
+        try:
+            self.folder, self.id = make_run_folder(runs, job)
+        except OSError as fault:
+            raise RunError(
+                f"{runs}: no folder for the run can be made ({fault.strerror}). Choose one by --runs."
+            ) from None
+        train = [sys.executable, "-m", "hpcdl", "train", str(self.folder / JOB_FILE)]
+        self._command = mpirun_command(num_ranks, train)
+        self._num_ranks = num_ranks
+        self.output = self.folder / f"{job.log_prefix}_out.{self.id}"
+        self.error = self.folder / f"{job.log_prefix}_err.{self.id}"
+        self.exit_code: int | None = None
+        record.create(
+            self.folder,
+            name=job.name,
+            id=self.id,
+            job=job.model_dump(mode="json"),
+            job_file=str(job_file),
+            job_digest=job.digest,
+            scheduler="local",
+            ranks=num_ranks,
+            command=self._command,
+            output=self.output.name,
+            error=self.error.name,
+        )
+
+    def follow(self) -> Iterator[Line]:
+        """Start the ranks and yield what they say until the last of them has ended. Their logs are files from the
+        first line on, so that nothing is lost with this process. An interruption ends the ranks and is recorded."""
+        began = time.monotonic()
+        reason = None
+        with open(self.output, "ab") as output, open(self.error, "ab") as error:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=error,
+                env={**mpirun_environment(self._num_ranks), FOLDER_VARIABLE: str(self.folder)},
+            )
+        try:
+            yield from self._lines(process)
+        except BaseException as interruption:
+            reason = f"stopped by {type(interruption).__name__}"
+            _stop(process)
+            raise
+        finally:
+            code = process.wait()
+            self.exit_code = code if code >= 0 else 128 - code
+            self._finish(time.monotonic() - began, reason)
+
+    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[Line]:
+        tails = {
+            "output": _Tail(self.output),
+            "error": _Tail(self.error),
+            "progress": _Tail(self.folder / runlog.METRICS_FILE),
+        }
+        while True:
+            ended = process.poll() is not None  # asked before reading: what is written until then is read
+            for source, tail in tails.items():
+                for text in tail.read(all_of_it=ended):
+                    yield Line(source, text)
+            if ended:
+                return
+            time.sleep(POLL_S)
+
+    def _finish(self, time_s: float, reason: str | None) -> None:
+        known: dict[str, Any] = {"ended": record.now(), "time_s": round(time_s, 3), "exit_code": self.exit_code}
+        if self.exit_code != 0:
+            known |= {"status": "aborted", "reason": reason or record.read(self.folder)["reason"] or self.last_error()}
+        record.update(self.folder, **known)
+
+    def last_error(self) -> str | None:
+        """Return the sentence in which the run said why it failed, None when it said nothing of that form."""
+        lines = self.error.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), None)
+
+
+class _Tail:
+    """Reads what is added to a file, in whole lines."""
+
+    def __init__(self, path: Path):
+        self._path, self._position, self._rest = path, 0, b""
+
+    def read(self, all_of_it: bool) -> list[str]:
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._position)
+                added = file.read()
+        except FileNotFoundError:
+            return []
+        self._position += len(added)
+        *lines, self._rest = (self._rest + added).split(b"\n")
+        if all_of_it and self._rest:
+            lines, self._rest = [*lines, self._rest], b""
+        return [line.decode("utf-8", errors="replace") for line in lines]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End mpirun, which ends its ranks; by force when it does not within END_GRACE_S seconds."""
+    process.terminate()
+    try:
+        process.wait(END_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()

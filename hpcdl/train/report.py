@@ -1,0 +1,203 @@
+"""What a training says while it runs: people's log, metrics.jsonl, MLPerf's lines. Only rank 0 writes."""
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import hpcdl
+from hpcdl import runlog
+from hpcdl.job import Job
+from hpcdl.run import record
+from hpcdl.train.data import Dataset
+from hpcdl.train.device import versions
+from hpcdl.train.world import World
+
+WARM_UP_BLOCKS = 1
+"""Blocks left out of the speed: TensorFlow traces and plans in the first one."""
+
+PROGRESS_S = 0.5
+"""Shortest time between two progress events."""
+
+
+class Report:
+    """The log of one training. As a context it ends the log whatever happens: a run that fails says why."""
+
+    def __init__(self, us: World, folder: Path):
+        self._us, self._folder = us, folder
+        self._began = time.perf_counter()
+        self._blocks: list[tuple[int, float]] = []
+        self._last_progress = 0.0
+        self._files: dict[str, TextIO] = {}
+        if us.rank == 0:
+            for name in (runlog.METRICS_FILE, runlog.MLLOG_FILE):
+                self._files[name] = open(folder / name, "a", encoding="utf-8")  # noqa: SIM115 closed in __exit__
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is not None:
+            self._event("run_end", status="aborted", reason=str(error) or type(error).__name__, time_s=self._elapsed())
+            self._mllog("run_stop", None, "INTERVAL_END", status="aborted")
+        for file in self._files.values():
+            file.close()
+
+    def start(
+        self, job: Job, data: Dataset, num_train: int, steps: int, parameters: int, precision: str, device: str
+    ) -> None:
+        """Say what runs where. Collective: every rank adds its host and device."""
+        us, training = self._us, job.train
+        self._job, self._steps = job, steps
+        entry = {"rank": us.rank, "host": us.host, "local_rank": us.local_rank, "device": device}
+        rank_map = us.allgather(entry)
+        global_batch = training.batch_size * us.size
+        self._event(
+            "run_start",
+            ranks=us.size,
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            global_batch_size=global_batch,
+            steps_per_epoch=steps,
+            parameters=parameters,
+            train_images=num_train,
+            validation_images=len(data.train_images) - num_train,
+            test_images=len(data.test_images),
+            data={"name": data.name, "sha256": data.digest},
+            precision=precision,
+            rank_map=rank_map,
+            versions=versions(),
+            job_digest=job.digest,
+        )
+        if us.rank == 0:
+            record.update(self._folder, rank_map=rank_map, versions=versions())
+        self._print(f"hpcdl {hpcdl.__version__}: job {job.name} on {us.size} rank{'s' if us.size > 1 else ''}")
+        for host in sorted({entry["host"] for entry in rank_map}):
+            ranks = [f"{entry['rank']} ({entry['device']})" for entry in rank_map if entry["host"] == host]
+            self._print(f"  {host}: rank {', '.join(ranks)}")
+        optimizer = training.optimizer
+        self._print(
+            f"  {training.model}: {parameters:,} parameters, {precision}; {optimizer.name}, learning rate "
+            f"{optimizer.learning_rate:g} ({training.schedule.name}); {training.batch_size} images per rank and step, "
+            f"{global_batch} over all"
+        )
+        self._print(f"{len(data.train_images)} train samples")
+        self._print(f"{len(data.test_images)} test samples")
+        if num_train < len(data.train_images):
+            self._print(f"Train on {num_train} samples, validate on {len(data.train_images) - num_train} samples")
+        for key, value in {
+            "seed": training.seed,
+            "global_batch_size": global_batch,
+            "train_samples": num_train,
+            "eval_samples": len(data.test_images),
+            "opt_name": optimizer.name,
+            "opt_base_learning_rate": optimizer.learning_rate,
+        }.items():
+            self._mllog(key, value)
+        self._mllog("run_start", None, "INTERVAL_START")
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._epoch, self._epoch_began, self._epoch_blocks = epoch, time.perf_counter(), len(self._blocks)
+        self._print(f"Epoch {epoch}/{self._job.train.epochs}")
+        self._mllog("epoch_start", None, "INTERVAL_START", epoch_num=epoch)
+
+    @contextmanager
+    def timing(self, images: int) -> Iterator[None]:
+        """Time a block of steps that trains `images` images on this rank; call it around work that is finished."""
+        began = time.perf_counter()
+        yield
+        self._blocks.append((images, time.perf_counter() - began))
+
+    def progress(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
+        """Note how far the run is, for the progress bar and for `hpcdl watch`; this rank's loss and accuracy."""
+        if time.perf_counter() - self._last_progress < PROGRESS_S:
+            return
+        self._last_progress = time.perf_counter()
+        images, seconds = self._blocks[-1]
+        rate = images * self._us.size / seconds
+        steps = self._steps * self._job.train.epochs
+        self._event(
+            "progress", epoch=epoch, step=step, steps=steps, loss=loss, accuracy=accuracy, images_per_s=round(rate, 1)
+        )
+
+    def end_epoch(self, step: int, learning_rate: float, metrics: Mapping[str, float]) -> None:
+        """Write an epoch's results: metrics over all ranks."""
+        epoch_s = time.perf_counter() - self._epoch_began
+        images = sum(images for images, _ in self._blocks[self._epoch_blocks :])
+        seconds = sum(seconds for _, seconds in self._blocks[self._epoch_blocks :])
+        metrics = dict(sorted(metrics.items()))  # as Keras 3 prints them
+        self._print(runlog.format_epoch(self._steps, self._steps, epoch_s, metrics))
+        self._event(
+            "epoch",
+            epoch=self._epoch,
+            epochs=self._job.train.epochs,
+            step=step,
+            learning_rate=learning_rate,
+            epoch_s=epoch_s,
+            images_per_s=images * self._us.size / seconds,
+            **metrics,
+        )
+        self._mllog("epoch_stop", None, "INTERVAL_END", epoch_num=self._epoch)
+        if "val_accuracy" in metrics:
+            self._mllog("eval_accuracy", metrics["val_accuracy"], epoch_num=self._epoch)
+
+    def end(self, test_loss: float, test_accuracy: float, weight_hash: str) -> None:
+        """Write the end of a run that went well. Collective: every rank adds its speed."""
+        speed = self._speed()
+        per_rank = self._us.allgather(speed["images_per_s"] and speed["images_per_s"] / self._us.size)
+        result = {"test_loss": test_loss, "test_accuracy": test_accuracy, **speed}
+        unmet = self._job.unmet(result)
+        self._event("test", test_loss=test_loss, test_accuracy=test_accuracy)
+        self._event(
+            "run_end",
+            status="success",
+            train_s=sum(seconds for _, seconds in self._blocks),
+            time_s=self._elapsed(),
+            images_per_s_per_rank=per_rank,
+            weight_hash=weight_hash,
+            unmet=unmet,
+            **speed,
+        )
+        self._mllog("hpcdl_images_per_s", speed["images_per_s"], std=speed["images_per_s_std"])
+        self._mllog("eval_accuracy", test_accuracy, epoch_num=self._job.train.epochs, data="test")
+        self._mllog("run_stop", None, "INTERVAL_END", status="success")
+        if speed["images_per_s"]:
+            self._print(
+                f"Images/s: {speed['images_per_s']:.0f} +- {speed['images_per_s_std'] or 0:.0f} over "
+                f"{speed['images_per_s_n']} blocks of steps; per rank: {', '.join(f'{rate:.0f}' for rate in per_rank)}"
+            )
+        self._print(f"Weights {weight_hash} on all {self._us.size} ranks after {self._elapsed():.1f} s")
+        for text in unmet:
+            self._print(f"Expectation missed: {text}")
+        self._print(f"Test score: {test_loss}")
+        self._print(f"Test accuracy: {test_accuracy}")
+
+    def _speed(self) -> dict[str, Any]:
+        """Images per second over all ranks, without the warm-up: mean over the time, spread over the blocks."""
+        blocks = self._blocks[WARM_UP_BLOCKS:]
+        if not blocks:
+            return {"images_per_s": None, "images_per_s_std": None, "images_per_s_n": 0}
+        rates = [images * self._us.size / seconds for images, seconds in blocks]
+        mean = sum(images for images, _ in blocks) * self._us.size / sum(seconds for _, seconds in blocks)
+        std = statistics.stdev(rates) if len(rates) > 1 else None
+        return {"images_per_s": mean, "images_per_s_std": std, "images_per_s_n": len(rates)}
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _print(self, line: str) -> None:
+        if self._us.rank == 0:
+            print(line, flush=True)
+
+    def _event(self, event: str, **fields: Any) -> None:
+        self._write(runlog.METRICS_FILE, runlog.format_event(event, **fields))
+
+    def _mllog(self, key: str, value: Any = None, event_type: str = "POINT_IN_TIME", **metadata: Any) -> None:
+        self._write(runlog.MLLOG_FILE, runlog.format_mllog(key, value, event_type, **metadata))
+
+    def _write(self, name: str, line: str) -> None:
+        if name in self._files:
+            self._files[name].write(line + "\n")
+            self._files[name].flush()

@@ -1,0 +1,61 @@
+"""The entry of one rank: find the job and the run's folder, keep the record, train."""
+
+import os
+import sys
+from pathlib import Path
+
+from hpcdl.errors import HpcdlError, RunError
+from hpcdl.job import Job, load_job
+from hpcdl.run import record
+from hpcdl.run.folder import FOLDER_VARIABLE, make_run_folder
+from hpcdl.train.trainer import train
+from hpcdl.train.world import World, world
+
+
+def start(job_file: Path, runs: Path) -> None:
+    """Train the job of a file on all ranks; each rank calls it. `runs` is where a run without a folder gets one."""
+    us = world()
+    job, failure = None, None
+    try:
+        job = load_job(job_file)
+    except HpcdlError as error:
+        failure = error
+    us.first_failure(failure)
+    assert job is not None
+    folder = _folder(us, job, job_file, runs)
+    try:
+        train(job, folder)
+    except BaseException as error:
+        if us.rank == 0:
+            record.update(folder, status="aborted", reason=str(error) or type(error).__name__)
+        raise
+    if us.rank == 0:
+        record.update(folder, status="success")
+
+
+def _folder(us: World, job: Job, job_file: Path, runs: Path) -> Path:
+    """Return the run's folder: the launcher's (`hpcdl run` makes one), else a new one made by rank 0. Collective."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    if given:
+        return Path(given)
+    folder, failure = None, None
+    if us.rank == 0:
+        job_id = os.environ.get("SLURM_JOB_ID")
+        try:
+            folder, run_id = make_run_folder(runs, job, job_id)
+            record.create(
+                folder,
+                name=job.name,
+                id=run_id,
+                job=job.model_dump(mode="json"),
+                job_file=str(job_file),
+                job_digest=job.digest,
+                scheduler="slurm" if job_id else "local",
+                job_id=job_id,
+                ranks=us.size,
+                command=sys.argv,
+            )
+        except OSError as fault:
+            failure = RunError(f"{runs}: no folder for the run can be made ({fault.strerror}). Choose one by --runs.")
+    us.first_failure(failure)
+    return Path(us.broadcast(str(folder)))
