@@ -175,7 +175,7 @@ def DistributedOptimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimiz
     def build(self: Any, variables: list[Any]) -> None:
         base.build(self, variables)
         with tf.init_scope():  # `fit` builds inside a trace; the weights must be sent now, not in every step
-            broadcast([*variables, *self.variables])
+            broadcast(variables)  # the optimizer's own state is new and the same everywhere
 
     def apply(self: Any, grads: list[Any], trainable_variables: Any = None) -> Any:
         return base.apply(self, allreduce_gradients(list(grads)), trainable_variables)
@@ -204,17 +204,17 @@ class Synchronize(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: Any = None) -> None:
         average_statistics(self.model)
-        if not getattr(self, "_training", None):  # the states still hold the epoch's training metrics
-            self._training = global_metrics(self.model)
-
-    def on_test_end(self, logs: Any = None) -> None:
-        if logs is not None:
-            logs.update(global_metrics(self.model))
+        self._training = global_metrics(self.model)  # the states hold the epoch's until the validation clears them
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         average_statistics(self.model)
-        if logs is not None:
-            logs.update(self._training or global_metrics(self.model))
+        latest = global_metrics(self.model)
+        if logs is None:
+            return
+        if self._training is None:
+            logs.update(latest)
+        else:
+            logs.update(self._training, **{f"val_{name}": value for name, value in latest.items()})
 
 
 def synchronize(model: keras.Model) -> None:

@@ -1,0 +1,76 @@
+"""Train as `hpcdl train` does, with something wrong on rank 1: KIND JOB_FILE RUNS MARK_FILE.
+
+MARK_FILE gets the time at which it went wrong.
+"""
+
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hpcdl.train import data, start, trainer
+from hpcdl.train.data.digits import load_digits
+from hpcdl.train.world import run_and_exit, world
+
+kind, job_file, runs, mark = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+trained = []
+
+
+def before_step(step, action):
+    """Call `action` on rank 1 when `step` steps are done."""
+    check = trainer.check_loss
+
+    def act_and_check(us, loss, done):
+        if us.rank == 1 and done >= step:
+            mark.write_text(str(time.time()))
+            loss = action() or loss
+        check(us, loss, done)
+
+    trainer.check_loss = act_and_check
+
+
+def fail():
+    raise ValueError("rank 1 has had enough")
+
+
+def spoil_weights():
+    variable = trained[0].trainable_variables[0]
+    variable.assign(np.array(variable.value) + 1e-3)
+
+
+def load_with_one_pixel_changed():
+    images, *rest = load_digits()
+    images[5, 10, 10] ^= 1
+    return (images, *rest)
+
+
+def refuse_to_load():
+    raise data.DataError("no digits here")
+
+
+def sabotage_and_start():
+    odd = world().rank == 1
+    build, versions = trainer.build_model, trainer.versions
+    if kind == "data" and odd:
+        data.LOADERS["digits"] = load_with_one_pixel_changed
+    elif kind == "absent" and odd:
+        data.LOADERS["digits"] = refuse_to_load
+    elif kind == "versions" and odd:
+        trainer.versions = lambda: {**versions(), "keras": "3.0.0"}
+    elif kind == "weights":
+        trainer.build_model = lambda *arguments: trained.append(build(*arguments)) or trained[0]
+        before_step(3, spoil_weights)
+    elif kind == "nan":
+        before_step(3, lambda: math.nan)
+    elif kind == "raise":
+        before_step(3, fail)
+    elif kind == "kill":
+        before_step(3, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    start.start(job_file.with_name("other.yaml") if kind == "job" and odd else job_file, runs)
+
+
+run_and_exit(sabotage_and_start)

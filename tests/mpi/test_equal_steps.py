@@ -1,0 +1,33 @@
+"""2 ranks with batch b take the steps of 1 rank with batch 2b, in every way of training that hpcdl offers."""
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.mpi, pytest.mark.slow]
+
+WAYS = ["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam", "whole_trainer"]
+GLOBAL_BATCH = 48
+
+
+@pytest.fixture(scope="module")
+def weights(run_ranks, tmp_path_factory):
+    """The weights after six steps by number of ranks, and those of two ranks without the allreduce."""
+    folder = tmp_path_factory.mktemp("weights")
+    cases = {"one": (1, []), "two": (2, []), "alone": (2, ["alone"])}
+    for name, (num_ranks, more) in cases.items():
+        ended = run_ranks("equal_steps.py", num_ranks, folder / f"{name}.npz", GLOBAL_BATCH, *more)
+        assert ended.returncode == 0, ended.stderr
+    return {name: np.load(folder / f"{name}.npz") for name in cases}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_two_ranks_take_the_steps_of_one(weights, way):
+    np.testing.assert_allclose(weights["two"][way], weights["one"][way], rtol=0, atol=1e-6)
+    assert weights["two"][f"{way}_equal"], "the two ranks hold different weights"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_without_the_allreduce_they_do_not(weights, way):
+    """The proof that the test above can fail: ranks that train alone end elsewhere."""
+    assert np.abs(weights["alone"][way] - weights["one"][way]).max() > 1e-4
+    assert not weights["alone"][f"{way}_equal"]
