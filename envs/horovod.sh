@@ -11,7 +11,7 @@ horovod_switches() { # The environment of Horovod's build, one NAME=VALUE a line
         # A wheel is used in many environments: it must find the libmpi of the one it is installed in
         # (lib/pythonX.Y/site-packages/horovod/tensorflow/ -> lib/), not that of the one it was compiled in.
         # shellcheck disable=SC2016 # $ORIGIN is for the linker
-        printf '%s\n' 'LDFLAGS=-Wl,-rpath,'\''$ORIGIN/../../../..'\''' "OMPI_LDFLAGS=-L$VENV/lib"
+        printf '%s\n' 'LDFLAGS=-Wl,-rpath,'\''$ORIGIN/../../../..'\'''
     fi
     if [[ $GPU == nccl ]]; then
         printf '%s\n' HOROVOD_GPU=CUDA HOROVOD_GPU_OPERATIONS=NCCL "HOROVOD_CUDA_HOME=$CUDA_HOME" "HOROVOD_NCCL_HOME=$NCCL_HOME"
@@ -37,7 +37,7 @@ gpu_identity() {
 build_key() { # All that a compiled wheel depends on, as the name of its folder in the cache.
     echo "$python_tag-tensorflow$(pinned tensorflow)-horovod$HOROVOD-$(mpi_identity)-$(gpu_identity)-$(uname -m)-$(
         getconf GNU_LIBC_VERSION 2>/dev/null | tr -d ' '
-    )-$(short_hash <"$here/horovod.sh")"
+    )-$(declare -f horovod_switches build_horovod build_mpi4py | short_hash)"
 }
 
 cached_wheel() { # cached_wheel NAME: print the path of NAME's wheel in the cache, if it is there and whole.

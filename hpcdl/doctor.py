@@ -15,7 +15,7 @@ from hpcdl.train.doctor import REPORT
 
 SETUP = "run envs/setup.sh"
 TIME_LIMIT_S = 180
-"""Seconds for each of the two probes. TensorFlow's import takes 5 s from a local disk, far longer from a busy shared one."""
+"""Seconds for each of the two probes. TensorFlow's import takes 5 s from a local disk, longer from a busy shared one."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _examine_ranks() -> list[Check]:
 
 
 def judge_ranks(report: dict[str, Any] | None, why_not: str, mpirun: str) -> list[Check]:
-    """Judge what `hpcdl.train.doctor.ranks` reported of two ranks; without a report, `why_not` says why there is none."""
+    """Judge what `hpcdl.train.doctor.ranks` reported of two ranks; without a report, `why_not` says why."""
     if report is None:
         return [Check("2 ranks", "failed", f"two ranks could not sum over Horovod ({why_not})")]
     sizes = {report["horovod"]["size"], report["mpi"]["size"]}
