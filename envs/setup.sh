@@ -124,7 +124,9 @@ check_result() {
 }
 
 print_plan() {
-    printf '%s\n' "python:   $python ($python_version)" "venv:     $VENV" "packages: hpcdl[$extras] -c envs/constraints.txt" \
+    local state="to be made"
+    ! is_current || state="up to date"
+    printf '%s\n' "venv:     $VENV ($state)" "python:   $python ($python_version)" "packages: hpcdl[$extras] -c envs/constraints.txt" \
         "mpi:      $MPI" "gpu:      $GPU" "wheels:   $wheels" "horovod:  $HOROVOD, compiled with"
     horovod_switches | sed 's/^/          /'
 }
@@ -173,6 +175,8 @@ if [[ -n $fresh ]]; then
 fi
 check_space "$wheels" 1
 
+# What a killed call left behind.
+find "$(dirname "$wheels")" -maxdepth 2 -name '.build.*' -mmin +1440 -exec rm -rf {} + 2>/dev/null || true
 if ! { log=$(mktemp "${TMPDIR:-/tmp}/hpcdl-setup.XXXXXX.log") && mkdir -p "$wheels" && build=$(mktemp -d "$wheels/.build.XXXXXX"); }; then
     fail "cannot write to ${TMPDIR:-/tmp} or $wheels" "choose other folders with TMPDIR=DIR and XDG_CACHE_HOME=DIR"
 fi

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from hpcdl.errors import RunError
-from hpcdl.run.local import find_mpirun, mpirun_command
+from hpcdl.run.local import mpirun_command, mpirun_environment
 from hpcdl.train.doctor import REPORT
 
 SETUP = "run envs/setup.sh"
 TIME_LIMIT_S = 180
-"""Seconds for each of the two probes. TensorFlow's import takes 5 s from a local disk, longer from a busy shared one."""
+"""Seconds for each of the two probes. TensorFlow's import takes 5 s from a local disk, longer from a shared one."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at this environment: its packages in one process, then a sum over two ranks. Takes about 15 s."""
-    return [*judge_packages(*_probe([sys.executable, *_doctor("packages")])), *_examine_ranks()]
+    return [*judge_packages(*_probe(_doctor("packages"), 1)), *_examine_ranks()]
 
 
 def judge_packages(report: dict[str, Any] | None, why_not: str) -> list[Check]:
@@ -106,13 +106,11 @@ def _judge_gpus(gpus: list[str], cuda_built: bool) -> Check:
 
 
 def _examine_ranks() -> list[Check]:
-    mpirun = find_mpirun()
-    checks = [Check("mpirun", mpirun or "missing")]
     try:
-        command = mpirun_command(2, [sys.executable, *_doctor("ranks")])
+        command = mpirun_command(2, _doctor("ranks"))
     except RunError as error:
         return [Check("mpirun", "missing", str(error))]
-    return [*checks, *judge_ranks(*_probe(command), command[0])]
+    return [Check("mpirun", command[0]), *judge_ranks(*_probe(command, 2), command[0])]
 
 
 def judge_ranks(report: dict[str, Any] | None, why_not: str, mpirun: str) -> list[Check]:
@@ -138,12 +136,12 @@ def judge_ranks(report: dict[str, Any] | None, why_not: str, mpirun: str) -> lis
 
 
 def _doctor(what: str) -> list[str]:
-    return ["-m", "hpcdl.train.doctor", what]
+    return [sys.executable, "-m", "hpcdl.train.doctor", what]
 
 
-def _probe(command: list[str]) -> tuple[dict[str, Any] | None, str]:
+def _probe(command: list[str], num_ranks: int) -> tuple[dict[str, Any] | None, str]:
     """Run a probe; return its report, or None and the reason why there is none."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    environment = {**mpirun_environment(num_ranks), "TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
