@@ -10,8 +10,9 @@ horovod_switches() { # The environment of Horovod's build, one NAME=VALUE a line
     if [[ $MPI == pypi ]]; then
         # A wheel is used in many environments: it must find the libmpi of the one it is installed in
         # (lib/pythonX.Y/site-packages/horovod/tensorflow/ -> lib/), not that of the one it was compiled in.
+        # Old dtags (DT_RPATH): a loaded module's LD_LIBRARY_PATH must not put another libmpi in its place.
         # shellcheck disable=SC2016 # $ORIGIN is for the linker
-        printf '%s\n' 'LDFLAGS=-Wl,-rpath,'\''$ORIGIN/../../../..'\'''
+        printf '%s\n' 'LDFLAGS=-Wl,--disable-new-dtags,-rpath,'\''$ORIGIN/../../../..'\'''
     fi
     if [[ $GPU == nccl ]]; then
         printf '%s\n' HOROVOD_GPU=CUDA HOROVOD_GPU_OPERATIONS=NCCL "HOROVOD_CUDA_HOME=$CUDA_HOME" "HOROVOD_NCCL_HOME=$NCCL_HOME"

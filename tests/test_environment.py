@@ -241,7 +241,7 @@ class TestThePlan:
         assert plan["packages"] == "hpcdl[train,horovod-build,report,test,mpi] -c envs/constraints.txt"
         assert {"HOROVOD_WITH_MPI=1", "HOROVOD_WITHOUT_GLOO=1", "HOROVOD_WITH_TENSORFLOW=1"} <= switches
         # The wheel must find the libmpi of whichever environment it is installed in.
-        assert "LDFLAGS=-Wl,-rpath,'$ORIGIN/../../../..'" in switches
+        assert "LDFLAGS=-Wl,--disable-new-dtags,-rpath,'$ORIGIN/../../../..'" in switches
         assert not [switch for switch in switches if "GPU" in switch or "NCCL" in switch]
 
     def test_the_site_mpi(self, machine):

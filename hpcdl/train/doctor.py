@@ -1,7 +1,7 @@
 """What this environment's packages are and do. Run in processes of its own by `hpcdl.doctor`: an import may crash.
 
-`python -m hpcdl.train.doctor packages` imports them; `python -m hpcdl.train.doctor ranks`, started by mpirun, sums
-over the ranks. Both print one line, REPORT and a JSON object, among whatever else the libraries print.
+`python -m hpcdl.train.doctor trainer` and `... mpi` import them; `... ranks`, started by mpirun, sums over the ranks.
+Each prints one line, REPORT and a JSON object, among whatever else the libraries print.
 """
 
 import importlib
@@ -14,36 +14,50 @@ from pathlib import Path
 from typing import Any
 
 REPORT = "hpcdl-doctor:"
-PACKAGES = ("tensorflow", "keras", "horovod", "mpi4py")
 DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
 
 
-def packages() -> dict[str, Any]:
-    """Import the trainer's packages and return what they say of themselves.
+def trainer() -> dict[str, Any]:
+    """Import TensorFlow, Keras and Horovod and return what they say of themselves.
 
     Returns:
         packages: {name: {version, file, error}}, the error as text where the import failed.
-        keras_backend, mpi_library (the first line of its version), cuda_built, gpus (list of device names).
-        horovod: {mpi, nccl} it was compiled with.
+        keras_backend, cuda_built, gpus (list of device names), horovod ({mpi, nccl} it was compiled with);
+        what could not be had is missing.
         libmpi: the paths of the MPI libraries that are loaded now.
-        Values that could not be had are missing.
     """
-    report: dict[str, Any] = {"packages": {name: _import(name) for name in PACKAGES}}
-    failed = {name for name, about in report["packages"].items() if about["error"]}
-    if "keras" not in failed:
+    packages = {name: _import(name) for name in ("tensorflow", "keras", "horovod")}
+    report: dict[str, Any] = {"packages": packages}
+    if not packages["keras"]["error"]:
         report["keras_backend"] = importlib.import_module("keras").backend.backend()
-    if "tensorflow" not in failed:
+    if not packages["tensorflow"]["error"]:
         tf = importlib.import_module("tensorflow")
         report["cuda_built"] = tf.test.is_built_with_cuda()
         report["gpus"] = [device.name for device in tf.config.list_physical_devices("GPU")]
-    if "horovod" not in failed:
+    if not packages["horovod"]["error"]:
         hvd = importlib.import_module("horovod.tensorflow")
         report["horovod"] = {"mpi": bool(hvd.mpi_built()), "nccl": bool(hvd.nccl_built())}
-    if "mpi4py" not in failed:
-        mpi = importlib.import_module("mpi4py.MPI")
-        report["mpi_library"] = mpi.Get_library_version().strip("\0\n ").split(",")[0].splitlines()[0]
-    report["libmpi"] = loaded_libmpi(Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace"))
+    report["libmpi"] = loaded_libmpi(_maps())
     return report
+
+
+def mpi() -> dict[str, Any]:
+    """Import mpi4py, apart from Horovod: of two MPI libraries of one name, the first that a process loads serves both.
+
+    Returns:
+        packages and libmpi as in `trainer`; library: the name and version of the MPI library.
+    """
+    report: dict[str, Any] = {"packages": {"mpi4py": _import("mpi4py")}}
+    if not report["packages"]["mpi4py"]["error"]:
+        # Open MPI: "Open MPI v5.0.11, package: ..."; MPICH: "MPICH Version:\t4.2\nMPICH Release date: ..."
+        said = importlib.import_module("mpi4py.MPI").Get_library_version().strip("\0\n ")
+        report["library"] = " ".join(said.splitlines()[0].split(",")[0].split())
+    report["libmpi"] = loaded_libmpi(_maps())
+    return report
+
+
+def _maps() -> str:
+    return Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
 
 
 def _import(name: str) -> dict[str, str | None]:
@@ -53,12 +67,10 @@ def _import(name: str) -> dict[str, str | None]:
         if name == "mpi4py":
             # The version and the library can be asked for without MPI_Init, which some sites allow in a job only.
             importlib.import_module("mpi4py").rc.initialize = False
-        # horovod.tensorflow loads Horovod's own library. It comes before mpi4py.MPI in PACKAGES: the other way round,
-        # a Horovod that links another MPI of the same name would be given mpi4py's, and the fault would stay hidden.
         module = importlib.import_module({"horovod": "horovod.tensorflow", "mpi4py": "mpi4py.MPI"}.get(name, name))
         about["file"] = module.__file__
     except Exception as error:  # whatever a broken package raises is the finding
-        about["error"] = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        about["error"] = " ".join([f"{type(error).__name__}:", *str(error).split()])
     for distribution in DISTRIBUTIONS.get(name, (name,)):
         try:
             about["version"] = importlib.metadata.version(distribution)
@@ -110,6 +122,6 @@ def ranks() -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    result = {"packages": packages, "ranks": ranks}[sys.argv[1]]()
+    result = {"trainer": trainer, "mpi": mpi, "ranks": ranks}[sys.argv[1]]()
     if result is not None:
         print(f"\n{REPORT} {json.dumps(result)}", flush=True)
