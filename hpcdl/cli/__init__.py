@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import run, script
+from hpcdl.cli import doctor, run, script
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(script.render)
 app.command()(run.run)
 app.command()(run.train)
 app.command()(run.fetch)
+app.command()(doctor.doctor)
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,30 @@
+# Two commands: make mnist, make test. Each makes its environment first (envs/setup.sh), which is quick when it is there.
+# MPI=site, GPU=nccl, PYTHON=..., VENV=... on the command line reach envs/setup.sh.
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VENV
+
+.PHONY: help env mnist test lock
+
+help:
+	@echo "make mnist   train the lecture's CNN on 2 MPI ranks on MNIST and print the result table"
+	@echo "make test    run the whole test suite"
+	@echo "make env     only make the environment in $(VENV); see envs/setup.sh for MPI=site and GPU=nccl"
+	@echo "make lock    choose the versions in envs/constraints.txt anew"
+
+env:
+	@envs/setup.sh
+
+mnist: env
+	$(BIN)/hpcdl run jobs/mnist.yaml -n 2
+	$(BIN)/hpcdl collect runs/
+
+test: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -m "not mpi and not slow" -n logical --maxprocesses 8
+	$(BIN)/pytest -q -m "mpi or slow"
+
+lock:
+	envs/lock.sh
