@@ -4,6 +4,8 @@ YAML 1.2 (ruamel.yaml): in YAML 1.1 `time: 01:00:00` would be the number 3600 an
 """
 
 import difflib
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -56,6 +58,27 @@ def parse_value(text: str) -> Any:
     return _plain(YAML(typ="rt").load(text))
 
 
+def parse_overrides(texts: Iterable[str], error: type[HpcdlError]) -> dict[str, Any]:
+    """Return the values of `--set` texts by dotted key, the last of one key winning.
+
+    >>> parse_overrides(["train.epochs=1", "slurm.comment=a=b"], HpcdlError)
+    {'train.epochs': 1, 'slurm.comment': 'a=b'}
+
+    Raises:
+        error: a text is not KEY=VALUE, or its value is no YAML.
+    """
+    values = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not all(key.split(".")):
+            raise error(f"--set {text!r}: write KEY=VALUE with the key's path, such as --set train.epochs=1.")
+        try:
+            values[key] = parse_value(value)
+        except YAMLError:
+            raise error(f"--set {text!r}: the value is not valid YAML; put it in quotes.") from None
+    return values
+
+
 def _parse(path: Path, error: type[HpcdlError]) -> Any:
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
@@ -104,7 +127,7 @@ def _plain(node: Any) -> Any:
 
 def _sentence(fault: Any, tree: Any, model: type[BaseModel]) -> str:
     """`:LINE: KEY: what came, what is allowed, the nearest right word` for one of pydantic's faults."""
-    location = [part for part in fault["loc"] if not isinstance(part, str) or not part.startswith("function-")]
+    location = [part for part in fault["loc"] if not str(part).startswith(("function-", "[key]"))]
     line = _line(tree, location)
     key = ".".join(str(part) for part in location)
     head = f":{line}: {key}" if line else f": {key}"
@@ -115,12 +138,12 @@ def _sentence(fault: Any, tree: Any, model: type[BaseModel]) -> str:
         return f"{head}: unknown key. {hint}"
     if fault["type"] == "missing":
         return f"{head}: missing. Add it."
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = re.sub(r"^(Value error, |\w+ should )", "", fault["msg"])
     if fault["type"] == "value_error":
         return f"{head or ':'}: {message}".replace(": : ", ": ")
     near = difflib.get_close_matches(str(fault["input"]), [str(word) for word in _literals(model, location)], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{head}: {fault['input']!r} is not allowed; it must be {message}.{hint}"
+    return f"{head}: {fault['input']!r} is not allowed; it must {message}.{hint}"
 
 
 def _line(tree: Any, location: list[Any]) -> int | None:
