@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from ruamel.yaml.error import YAMLError
 
 from hpcdl import values, yamlfile
 from hpcdl.errors import JobFileError
@@ -189,12 +190,15 @@ def parse_changes(changes: list[str] | None) -> dict[str, Any]:
     {'train.epochs': 1, 'train.optimizer.name': 'sgd'}
 
     Raises:
-        JobFileError: an option is not KEY=VALUE.
+        JobFileError: an option is not KEY=VALUE, or its value is no YAML.
     """
     overrides = {}
     for change in changes or []:
         key, separator, text = change.partition("=")
         if not separator or not all(key.split(".")):
             raise JobFileError(f"--set {change}: write KEY=VALUE, such as train.epochs=1.")
-        overrides[key] = yamlfile.parse_value(text)
+        try:
+            overrides[key] = yamlfile.parse_value(text)
+        except YAMLError:
+            raise JobFileError(f"--set {change}: the value is not valid YAML; put it in quotes.") from None
     return overrides

@@ -29,21 +29,21 @@ TEMPLATES = {"slurm": "slurm.sh.j2", "none": "base.sh.j2"}
 """The template for each kind of scheduler."""
 
 
-def render(job: Job, job_file: str, site: Site, settings: Settings, overrides: Sequence[str] = ()) -> str:
+def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Sequence[str] = ()) -> str:
     """Return the batch script of a job at a site.
 
     Args:
-        job: what to run, overrides already applied.
+        job: what to run, changes already applied.
         job_file: the job file's path, as the script shall name it: absolute, or relative to where sbatch is called.
         site: where to run.
         settings: the user's own.
-        overrides: the `--set` texts that made `job` out of the file; the ranks read the file with the same ones.
+        changes: the `--set` texts that made `job` out of the file; the ranks read the file with the same ones.
 
     Raises:
         HpcdlError: the site cannot run the job, or a value cannot stand in a script.
     """
     options = sbatch_options(job, site, settings) if site.scheduler == "slurm" else {}
-    payload = ["hpcdl", "train", job_file, *(word for text in overrides for word in ("--set", text))]
+    payload = ["hpcdl", "train", job_file, *(word for text in changes for word in ("--set", text))]
     template = TEMPLATES[site.scheduler]
     try:
         return (

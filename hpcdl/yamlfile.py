@@ -5,7 +5,6 @@ YAML 1.2 (ruamel.yaml): in YAML 1.1 `time: 01:00:00` would be the number 3600 an
 
 import difflib
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -56,27 +55,6 @@ def parse_value(text: str) -> Any:
     (1, 'adam', [1, 2])
     """
     return _plain(YAML(typ="rt").load(text))
-
-
-def parse_overrides(texts: Iterable[str], error: type[HpcdlError]) -> dict[str, Any]:
-    """Return the values of `--set` texts by dotted key, the last of one key winning.
-
-    >>> parse_overrides(["train.epochs=1", "slurm.comment=a=b"], HpcdlError)
-    {'train.epochs': 1, 'slurm.comment': 'a=b'}
-
-    Raises:
-        error: a text is not KEY=VALUE, or its value is no YAML.
-    """
-    values = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not all(key.split(".")):
-            raise error(f"--set {text!r}: write KEY=VALUE with the key's path, such as --set train.epochs=1.")
-        try:
-            values[key] = parse_value(value)
-        except YAMLError:
-            raise error(f"--set {text!r}: the value is not valid YAML; put it in quotes.") from None
-    return values
 
 
 def _parse(path: Path, error: type[HpcdlError]) -> Any:
