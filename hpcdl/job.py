@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from ruamel.yaml.error import YAMLError
 
-from hpcdl import yamlfile
+from hpcdl import values, yamlfile
 from hpcdl.errors import JobFileError
+from hpcdl.values import OptionName, OptionValue, Positive, TimeLimit
 from hpcdl.yamlfile import Section
 
-Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-TIME_PATTERN = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)")
 EXPECTATION = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
@@ -31,7 +31,7 @@ class Resources(Section):
     gpus_per_node: Annotated[int, Field(ge=0)] = 0
     cores_per_rank: Positive | None = None
     """CPU cores of each rank; None leaves the number to the site."""
-    time: str
+    time: TimeLimit
     """Time limit as HH:MM:SS or D-HH:MM:SS. Slurm's shorter forms are not taken: `24:00` is 24 minutes there."""
 
     @property
@@ -42,18 +42,7 @@ class Resources(Section):
     @property
     def time_s(self) -> int:
         """The time limit in seconds."""
-        match = TIME_PATTERN.fullmatch(self.time)
-        assert match, "checked by _time"
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-    @field_validator("time")
-    @classmethod
-    def _time(cls, text: str) -> str:
-        match = TIME_PATTERN.fullmatch(text)
-        if not match or not any(int(part or 0) for part in match.groups()):
-            raise ValueError(f'{text!r} is no time limit; write HH:MM:SS or D-HH:MM:SS, such as "01:00:00".')
-        return text
+        return values.seconds(self.time)
 
 
 class Optimizer(Section):
@@ -146,8 +135,8 @@ class Job(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     resources: Resources
     train: Training
-    slurm: dict[str, str | int | bool] = Field(default={})
-    """Any other option of sbatch, by its long name, in sbatch's own words."""
+    slurm: dict[OptionName, OptionValue] = Field(default={})
+    """Any other option of sbatch, by its long name, in sbatch's own words; false takes out one that the site sets."""
     expect: dict[str, str] = Field(default={})
     """What the result must be, by column of the result table: {"test_accuracy": ">= 0.99"}."""
 
@@ -201,12 +190,15 @@ def parse_changes(changes: list[str] | None) -> dict[str, Any]:
     {'train.epochs': 1, 'train.optimizer.name': 'sgd'}
 
     Raises:
-        JobFileError: an option is not KEY=VALUE.
+        JobFileError: an option is not KEY=VALUE, or its value is no YAML.
     """
     overrides = {}
     for change in changes or []:
         key, separator, text = change.partition("=")
         if not separator or not all(key.split(".")):
             raise JobFileError(f"--set {change}: write KEY=VALUE, such as train.epochs=1.")
-        overrides[key] = yamlfile.parse_value(text)
+        try:
+            overrides[key] = yamlfile.parse_value(text)
+        except YAMLError:
+            raise JobFileError(f"--set {change}: the value is not valid YAML; put it in quotes.") from None
     return overrides

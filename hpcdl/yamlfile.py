@@ -4,6 +4,7 @@ YAML 1.2 (ruamel.yaml): in YAML 1.1 `time: 01:00:00` would be the number 3600 an
 """
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -104,7 +105,7 @@ def _plain(node: Any) -> Any:
 
 def _sentence(fault: Any, tree: Any, model: type[BaseModel]) -> str:
     """`:LINE: KEY: what came, what is allowed, the nearest right word` for one of pydantic's faults."""
-    location = [part for part in fault["loc"] if not isinstance(part, str) or not part.startswith("function-")]
+    location = [part for part in fault["loc"] if not str(part).startswith(("function-", "[key]"))]
     line = _line(tree, location)
     key = ".".join(str(part) for part in location)
     head = f":{line}: {key}" if line else f": {key}"
@@ -115,12 +116,12 @@ def _sentence(fault: Any, tree: Any, model: type[BaseModel]) -> str:
         return f"{head}: unknown key. {hint}"
     if fault["type"] == "missing":
         return f"{head}: missing. Add it."
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = re.sub(r"^(Value error, |\w+ should )", "", fault["msg"])
     if fault["type"] == "value_error":
         return f"{head or ':'}: {message}".replace(": : ", ": ")
     near = difflib.get_close_matches(str(fault["input"]), [str(word) for word in _literals(model, location)], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{head}: {fault['input']!r} is not allowed; it must be {message}.{hint}"
+    return f"{head}: {fault['input']!r} is not allowed; it must {message}.{hint}"
 
 
 def _line(tree: Any, location: list[Any]) -> int | None:

@@ -63,16 +63,19 @@ def run(
 
 def train(
     job_file: Path = typer.Argument(..., metavar="JOB", help="The job file (YAML)."),
+    changes: list[str] = SET_OPTION,
     runs: Path = RUNS_OPTION,
 ) -> None:
     """Train as one rank of a run: what srun or mpirun starts on every rank."""
     os.environ.update({name: value for name, value in TRAINING_VARIABLES.items() if name not in os.environ})
+    from hpcdl.job import parse_changes
     from hpcdl.train.quiet import without_notices
 
+    overrides = parse_changes(changes)
     with without_notices():
         from hpcdl.train.start import start
         from hpcdl.train.world import run_and_exit
-    run_and_exit(start, job_file, runs)
+    run_and_exit(start, job_file, overrides, runs)
 
 
 def fetch(data: str = typer.Argument(..., help="The data set: mnist.")) -> None:

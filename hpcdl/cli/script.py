@@ -4,9 +4,35 @@ from pathlib import Path
 
 import typer
 
+from hpcdl.cli.run import SET_OPTION
+
 
 def render(
-    job: Path = typer.Argument(..., help="The job file (YAML)."),
+    job_file: Path = typer.Argument(..., metavar="JOB", help="The job file (YAML)."),
     site: str = typer.Option("local", "--site", help="The site: the name of a profile, or a profile's path."),
+    changes: list[str] = SET_OPTION,
+    output: Path | None = typer.Option(None, "-o", "--output", help="Write the script to this file."),
 ) -> None:
     """Print the batch script of a job, as it would be submitted at a site."""
+    from hpcdl import script
+    from hpcdl.errors import HpcdlError
+    from hpcdl.files import write_atomically
+    from hpcdl.job import load_job, parse_changes
+    from hpcdl.settings import load_settings
+    from hpcdl.site import load_site
+
+    settings = load_settings()
+    text = script.render(
+        job=load_job(job_file, parse_changes(changes)),
+        job_file=str(job_file),
+        site=load_site(site, settings.folder("sites")),
+        settings=settings,
+        changes=changes or [],
+    )
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        write_atomically(output, text)
+    except OSError as fault:
+        raise HpcdlError(f"{output}: cannot be written ({fault.strerror}). Give a file in a folder of yours.") from None

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from hpcdl.errors import HpcdlError, RunError
 from hpcdl.job import Job, load_job
@@ -12,12 +13,17 @@ from hpcdl.train.trainer import train
 from hpcdl.train.world import World, world
 
 
-def start(job_file: Path, runs: Path) -> None:
-    """Train the job of a file on all ranks; each rank calls it. `runs` is where a run without a folder gets one."""
+def start(job_file: Path, overrides: dict[str, Any], runs: Path) -> None:
+    """Train the job of a file on all ranks; each rank calls it.
+
+    Args:
+        overrides: values that replace the file's, by dotted key.
+        runs: where a run without a folder gets one.
+    """
     us = world()
     job, failure = None, None
     try:
-        job = load_job(job_file)
+        job = load_job(job_file, overrides)
     except HpcdlError as error:
         failure = error
     us.first_failure(failure)

@@ -1,0 +1,114 @@
+"""The options that a job gives to sbatch at a site, and sbatch's way of quoting them."""
+
+import re
+from typing import Any, Literal
+
+from hpcdl.errors import HpcdlError, JobFileError, SiteError
+from hpcdl.fit import check_gpus, choose_partition
+from hpcdl.job import Job
+from hpcdl.settings import Settings
+from hpcdl.site import Site
+
+Options = dict[str, Any]
+"""By long name, in the order of the script: a text, or True for an option without a value."""
+
+ORDER = """nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
+partition qos constraint gres gpus-per-node gpus-per-task reservation""".split()
+"""The order of the lines in a script, for the eye; others follow."""
+
+GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"}
+PLAIN_VALUE = re.compile(r"[A-Za-z0-9%+,./:=@^_{}\[\]*()&|-]+", re.ASCII)
+
+
+def sbatch_options(job: Job, site: Site, settings: Settings) -> Options:
+    """Return the options for `job` at `site`.
+
+    The job's resources, its log names, the user's account and address for mails, the site's partition and its own
+    options; then the job's `slurm:` section, which replaces any of these but the resources (`false` leaves one out).
+
+    Raises:
+        JobFileError: `slurm:` says what `resources:` or `name:` already says.
+        SiteError: the site cannot run the job.
+    """
+    partition = choose_partition(job, site)
+    check_gpus(job.resources, site, partition)
+    asked = _asked_for(job, site)
+    prefix = job.log_prefix.replace("%", "%%")
+    others: Options = {
+        "output": site.log_names.output.replace("{prefix}", prefix),
+        "error": site.log_names.error.replace("{prefix}", prefix),
+        "account": settings.account_at(site.name) or False,
+        "mail-user": settings.mail_user or False,
+        **(partition.options if partition else {}),
+        **site.options,
+    }
+    taken = asked.keys() | (GPU_OPTIONS if job.resources.gpus_per_node else set())
+    for name in job.slurm:
+        if name in taken:
+            raise JobFileError(f"slurm.{name}: the job says this in other words (resources, name); change it there.")
+    merged = {**asked, **others, **job.slurm}
+    if site.account_required and not merged.get("account"):
+        raise SiteError(
+            f"site {site.name} wants an account (the budget that pays). "
+            "Write `account: NAME` into your settings file, or `slurm: {account: NAME}` into the job file."
+        )
+    rank = {name: place for place, name in enumerate(ORDER)}
+    names = sorted((name for name in merged if merged[name] is not False), key=lambda name: rank.get(name, len(rank)))
+    return {name: merged[name] if merged[name] is True else str(merged[name]) for name in names}
+
+
+def directive(name: str, value: str | Literal[True]) -> str:
+    r"""Return an option as it stands behind `#SBATCH`.
+
+    sbatch's reading differs from a shell's: a backslash escapes inside single quotes too, an unquoted `#` begins a
+    comment even inside a word, and nothing is expanded (SchedMD/slurm, src/sbatch/opt.c, _get_argument).
+
+    >>> print(directive("comment", 'run #3 of "x"'))
+    --comment="run #3 of \"x\""
+
+    Raises:
+        HpcdlError: no quoting can bring the value through: it is empty, or has a line break or another control
+            character.
+    """
+    if value is True:
+        return f"--{name}"
+    text = str(value)
+    if not text.isprintable() or not text.strip():
+        raise HpcdlError(
+            f"--{name}: {text!r} cannot stand in a batch script; give a value without line breaks, tabs or other "
+            "control characters, or leave the option out."
+        )
+    if PLAIN_VALUE.fullmatch(text):
+        return f"--{name}={text}"
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'--{name}="{escaped}"'
+
+
+def _asked_for(job: Job, site: Site) -> Options:
+    """What the job's own resources come to at this site."""
+    resources = job.resources
+    options: Options = {"nodes": resources.nodes, "ntasks": resources.ranks}
+    if resources.nodes > 1:  # on one node --ntasks says it all; on more Slurm may spread the ranks unevenly
+        options["ntasks-per-node"] = resources.ranks_per_node
+    if cores := _cores_per_rank(job, site):
+        options["cpus-per-task"] = cores
+    return options | {"time": resources.time, "job-name": job.name} | _gpu_option(job, site)
+
+
+def _cores_per_rank(job: Job, site: Site) -> int | None:
+    resources = job.resources
+    if resources.cores_per_rank or not resources.gpus_per_node or not site.gpu or not site.gpu.cores_per_gpu:
+        return resources.cores_per_rank
+    return max(1, resources.gpus_per_node * site.gpu.cores_per_gpu // resources.ranks_per_node)
+
+
+def _gpu_option(job: Job, site: Site) -> Options:
+    wanted, gpu = job.resources.gpus_per_node, site.gpu
+    if not wanted or gpu is None or gpu.request == "none":
+        return {}
+    typed = f"{gpu.type}:" if gpu.type else ""
+    if gpu.request == "gres":
+        return {"gres": f"gpu:{typed}{wanted}"}
+    if gpu.request == "gpus-per-task":
+        return {"gpus-per-task": f"{typed}{wanted // job.resources.ranks_per_node}"}
+    return {"gpus-per-node": f"{typed}{wanted}"}

@@ -1,0 +1,139 @@
+"""The options for sbatch, and that sbatch reads back what was meant."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hpcdl import resources
+from hpcdl.errors import HpcdlError, JobFileError, SiteError
+from hpcdl.job import Job, load_job
+from hpcdl.sbatch import directive, sbatch_options
+from hpcdl.settings import Settings, SiteSettings
+from hpcdl.site import Site, load_site
+
+DUMMY_CONFIGURATION = """ClusterName=dummy
+SlurmctldHost=localhost(127.0.0.1)
+SlurmctldPort=1
+AuthType=auth/none
+MessageTimeout=1
+GresTypes=gpu
+NodeName=node
+PartitionName=part Nodes=node
+"""
+"""Enough for sbatch to read a script and say what it understood; there is no controller to send it to."""
+
+
+def job(overrides: dict | None = None) -> Job:
+    return load_job(resources.folder("jobs") / "mnist_lecture.yaml", overrides)
+
+
+def site(**changes) -> Site:
+    return Site.model_validate({"name": "test", "title": "test", "scheduler": "slurm", **changes})
+
+
+def understood(script: str, folder: Path) -> dict[str, str]:
+    """Return the options that the real sbatch reads in a script."""
+    (folder / "slurm.conf").write_text(DUMMY_CONFIGURATION)
+    (folder / "job.sh").write_text(script)
+    environment = {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": "/usr/bin:/bin"}
+    command = ["sbatch", "-v", "--test-only", "job.sh"]
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert "defined options" in ran.stderr, ran.stderr
+    listing = ran.stderr.split("defined options")[1].splitlines()
+    pairs = (line.removeprefix("sbatch: ").partition(":") for line in listing if line.startswith("sbatch: "))
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}
+
+
+needs_sbatch = pytest.mark.skipif(not shutil.which("sbatch"), reason="no Slurm client on this machine")
+
+
+@needs_sbatch
+@pytest.mark.parametrize(
+    "text", ["a b", "run #3", '"', "'", "\\", "a\\", "$(touch x)", "$HOME", "a;b", "a=b", "#", "--x", "é ü", "'a' #b\""]
+)
+def test_sbatch_reads_back_the_very_value(text, tmp_path):
+    script = f"#!/bin/bash\n#SBATCH {directive('comment', text)}\n#SBATCH --time=00:07:00\n"
+    read = understood(script, tmp_path)
+    assert read["comment"] == text
+    assert read["time"] == "00:07:00", "the line behind it was swallowed"
+
+
+@needs_sbatch
+def test_sbatch_understands_the_lecture_script_as_it_is_meant(tmp_path):
+    golden = Path(__file__).parent / "golden" / "mnist_lecture--jureca.sbatch"
+    read = understood(golden.read_text(), tmp_path)
+    wanted = {"nodes": "1", "ntasks": "1", "time": "01:00:00", "job-name": "train_mnist", "partition": "gpus"}
+    wanted |= {"gres": "gres:gpu:1", "reservation": "deep_learning", "output": str(tmp_path / "mnist_out.%j")}
+    assert {name: read[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\nb", "a\rb", "a\tb", "a\0b", "a\x1bb", "a\u2028b"])
+def test_a_value_that_no_directive_can_hold_is_refused(text):
+    with pytest.raises(HpcdlError, match="cannot stand in a batch script"):
+        directive("comment", text)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "options"),
+    [
+        ({"request": "gres"}, {"gres": "gpu:4"}),
+        ({"request": "gres", "type": "a100"}, {"gres": "gpu:a100:4"}),
+        ({"request": "gpus-per-node"}, {"gpus-per-node": "4"}),
+        ({"request": "gpus-per-task"}, {"gpus-per-task": "2"}),
+        ({"request": "none"}, {}),
+    ],
+)
+def test_gpus_are_asked_for_in_the_way_of_the_site(gpu, options):
+    asked = sbatch_options(
+        job({"resources.gpus_per_node": 4, "resources.ranks_per_node": 2}), site(gpu=gpu), Settings()
+    )
+    assert {name: value for name, value in asked.items() if "gpu" in name or name == "gres"} == options
+
+
+def test_a_job_without_gpus_has_no_gpu_option():
+    asked = sbatch_options(job({"resources.gpus_per_node": 0}), site(gpu={"request": "gres"}), Settings())
+    assert "gres" not in asked
+
+
+def test_ranks_are_spread_evenly_over_several_nodes():
+    asked = sbatch_options(job({"resources.nodes": 2, "resources.ranks_per_node": 4}), load_site("generic"), Settings())
+    assert (asked["nodes"], asked["ntasks"], asked["ntasks-per-node"]) == ("2", "8", "4")
+
+
+def test_the_job_s_own_words_replace_the_site_s_and_false_takes_a_line_out():
+    profile = site(gpu={"request": "gres"}, options={"exclusive": True, "qos": "normal", "hint": "nomultithread"})
+    asked = sbatch_options(job({"slurm.qos": "debug", "slurm.hint": False}), profile, Settings())
+    assert asked["exclusive"] is True
+    assert asked["qos"] == "debug"
+    assert "hint" not in asked
+
+
+@pytest.mark.parametrize("name", ["nodes", "ntasks", "time", "job-name", "gres", "gpus-per-node"])
+def test_slurm_cannot_say_again_what_resources_say(name):
+    """Two words for one thing would let one of them pass the checks and the other reach the queue."""
+    with pytest.raises(JobFileError, match=f"slurm.{name}"):
+        sbatch_options(job({f"slurm.{name}": "1"}), load_site("jureca"), Settings())
+
+
+def test_a_site_that_wants_an_account_gets_the_user_s_or_says_so():
+    profile = site(gpu={"request": "gres"}, account_required=True)
+    mine = Settings(account="everywhere", sites={"test": SiteSettings(account="here")})
+    assert sbatch_options(job(), profile, mine)["account"] == "here"
+    assert sbatch_options(job(), profile, Settings(account="everywhere"))["account"] == "everywhere"
+    assert sbatch_options(job({"slurm.account": "job"}), profile, mine)["account"] == "job"
+    with pytest.raises(SiteError, match="wants an account"):
+        sbatch_options(job(), profile, Settings())
+
+
+def test_a_rank_gets_the_cores_of_its_gpus_unless_the_job_says_how_many():
+    profile = site(gpu={"request": "gres", "cores_per_gpu": 20, "source": "a manual", "as_of": "2024"})
+    four = {"resources.gpus_per_node": 4, "resources.ranks_per_node": 2}
+    assert sbatch_options(job(four), profile, Settings())["cpus-per-task"] == "40"
+    assert sbatch_options(job(four | {"resources.cores_per_rank": 8}), profile, Settings())["cpus-per-task"] == "8"
+
+
+def test_a_percent_sign_in_the_log_prefix_is_no_pattern():
+    asked = sbatch_options(job({"train.data": "50%j"}), load_site("jureca"), Settings())
+    assert asked["output"] == "50%%j_out.%j"

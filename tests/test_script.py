@@ -1,0 +1,183 @@
+"""The batch script: golden files, and what bash, shellcheck and sbatch themselves make of it."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from hpcdl import resources
+from hpcdl.errors import HpcdlError
+from hpcdl.job import Job, load_job
+from hpcdl.script import render
+from hpcdl.settings import Folders, Settings
+from hpcdl.site import Modules, Site, load_site, site_files
+
+LECTURE = "jobs/mnist_lecture.yaml"
+SETTINGS = Settings(mail_user="you@example.org", account="myproject")
+HOSTILE = [
+    "a b",
+    "it's",
+    'say "no"',
+    "a; touch x",
+    "a\nb",
+    "$(touch x)",
+    "`touch x`",
+    "a\\",
+    "#b",
+    "*",
+    "~",
+    "-rf",
+    "é",
+]
+
+
+@pytest.fixture(scope="module")
+def lecture() -> Job:
+    return load_job(resources.folder("jobs") / "mnist_lecture.yaml")
+
+
+def test_the_lecture_script_is_the_one_of_the_golden_file(lecture, golden):
+    golden(
+        "mnist_lecture--jureca.sbatch",
+        render(lecture, LECTURE, load_site("jureca"), Settings(mail_user="you@example.org")),
+    )
+
+
+def test_a_user_without_settings_gets_no_mail_user_and_no_account(lecture):
+    script = render(lecture, LECTURE, load_site("jureca"), Settings())
+    assert "mail-user" not in script
+    assert "account" not in script
+    assert "#SBATCH --mail-type=ALL\n" in script
+
+
+@pytest.mark.parametrize("site", site_files())
+def test_every_site_renders_to_a_script_that_bash_and_shellcheck_accept(site, lecture, tmp_path):
+    script = tmp_path / "job.sh"
+    script.write_text(render(lecture, LECTURE, load_site(site), SETTINGS))
+    subprocess.run(["bash", "-n", script], check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", "--severity=warning", script], check=True)
+
+
+def test_directives_stand_before_the_first_command(lecture):
+    """sbatch stops reading there, silently."""
+    lines = render(lecture, LECTURE, load_site("jureca"), SETTINGS).splitlines()
+    commands = [number for number, line in enumerate(lines) if line and not line.startswith("#")]
+    assert max(number for number, line in enumerate(lines) if line.startswith("#SBATCH")) < min(commands)
+
+
+def test_overrides_reach_the_ranks(lecture):
+    script = render(lecture, LECTURE, load_site("local"), SETTINGS, ["train.epochs=1", "slurm.comment=a b"])
+    assert script.endswith("hpcdl train jobs/mnist_lecture.yaml --set train.epochs=1 --set 'slurm.comment=a b'\n")
+
+
+def test_srun_repeats_the_cores_that_the_job_asked_for(lecture):
+    """Slurm 22.05 to 23.02 does not hand --cpus-per-task down to srun."""
+    job = changed(lecture, {"cores_per_rank": 6})
+    script = render(job, LECTURE, load_site("generic"), SETTINGS)
+    assert "#SBATCH --cpus-per-task=6\n" in script
+    assert re.search(r"^srun .*--cpus-per-task=6 ", script, re.MULTILINE)
+
+
+def test_the_pmix_switch_is_the_profile_s(lecture):
+    site = load_site("generic")
+    launch = site.launch.model_copy(update={"mpi": "pmix", "options": ["--cpu-bind=none"]})
+    script = render(lecture, LECTURE, site.model_copy(update={"launch": launch}), SETTINGS)
+    assert "srun --kill-on-bad-exit=1 --mpi=pmix --cpu-bind=none hpcdl train" in script
+    assert "--mpi" not in render(lecture, LECTURE, site, SETTINGS)
+
+
+def test_a_machine_without_a_queue_gets_mpirun_and_no_directives(lecture):
+    script = render(changed(lecture, {"ranks_per_node": 2}), LECTURE, load_site("local"), SETTINGS)
+    assert "#SBATCH" not in script
+    assert "\nmpirun -n 2 hpcdl train jobs/mnist_lecture.yaml\n" in script
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_bash_reads_every_value_back_literally(text, lecture, tmp_path):
+    """Each value of job file, profile and settings that stands in the body of a script, run by bash with stand-ins."""
+    venv = tmp_path / "venv" / text
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "activate").write_text("said source-of-venv\n")
+    site = Site(
+        name="hostile",
+        title="hostile",
+        scheduler="none",
+        modules=Modules(use=[text], load=[text], restore=text),
+        env={"HOSTILE": text},
+        launch={"program": "mpirun", "options": [text]},
+    )
+    stand_ins = """said() { printf '%s\\0' "$@"; }
+module() { said module "$@"; }
+mpirun() { said "$HOSTILE" mpirun "$@"; }
+"""
+    script = render(lecture, text, site, Settings(venv=str(venv)), [text])
+    ran = subprocess.run(["bash", "-c", stand_ins + script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.split("\0")[:-1] == [
+        *("module", "use", text, "module", "restore", text, "module", "load", text, "source-of-venv", text),
+        *("mpirun", "-n", "1", text, "hpcdl", "train", text, "--set", text),
+    ]
+    assert not (tmp_path / "x").exists(), "a value was run as a command"
+
+
+def test_the_script_ends_with_the_exit_code_of_the_training(lecture):
+    body = render(lecture, LECTURE, load_site("local"), SETTINGS)
+    assert subprocess.run(["bash", "-c", "mpirun() { return 42; }\n" + body], check=False).returncode == 42
+
+
+def test_a_module_that_cannot_be_loaded_ends_the_job_before_the_training(lecture):
+    body = "module() { return 3; }\nsrun() { echo trained; }\n" + render(
+        lecture, LECTURE, load_site("jureca"), SETTINGS
+    )
+    ran = subprocess.run(["bash", "-c", body], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (3, "")
+
+
+def test_a_value_that_no_script_can_hold_is_refused(lecture):
+    with pytest.raises(HpcdlError, match="NUL"):
+        render(lecture, "a\0b", load_site("local"), SETTINGS)
+
+
+def test_every_value_in_a_template_goes_through_a_filter():
+    """A bare {{ value }} would reach the shell unquoted."""
+    templates = sorted(resources.folder("templates").glob("*.j2"))
+    assert templates
+    for template in templates:
+        for expression in re.findall(r"\{\{(.*?)\}\}", template.read_text(), re.DOTALL):
+            assert re.search(r"\| (quote|words|line|directive\(value\)) $", expression), (
+                f"{template.name}: {expression}"
+            )
+
+
+def test_the_user_s_own_template_comes_first_and_can_extend_ours(lecture, tmp_path):
+    own = '{% extends "hpcdl/slurm.sh.j2" %}\n{% block payload %}\necho mine\n{{ super() }}{% endblock %}\n'
+    (tmp_path / "slurm.sh.j2").write_text(own)
+    settings = Settings(folders=Folders(templates=str(tmp_path)))
+    script = render(lecture, LECTURE, load_site("jureca"), settings)
+    assert "#SBATCH --nodes=1\n" in script
+    assert script.endswith("echo mine\nsrun --kill-on-bad-exit=1 hpcdl train jobs/mnist_lecture.yaml\n")
+
+
+@pytest.mark.parametrize("fault", ["{{ typo | quote }}", "{% if %}"])
+def test_a_faulty_template_is_named(fault, lecture, tmp_path):
+    (tmp_path / "slurm.sh.j2").write_text(fault)
+    with pytest.raises(HpcdlError, match=r"template slurm\.sh\.j2"):
+        render(lecture, LECTURE, load_site("jureca"), Settings(folders=Folders(templates=str(tmp_path))))
+
+
+def test_rendering_loads_neither_the_trainer_nor_pandas():
+    """`hpcdl render` must answer at once on a login node."""
+    code = f"""
+import sys
+from hpcdl.cli import app
+app(["render", {str(resources.folder("jobs") / "mnist_lecture.yaml")!r}, "--site", "jureca"], standalone_mode=False)
+heavy = {{"tensorflow", "keras", "horovod", "mpi4py", "pandas", "numpy"}} & set(sys.modules)
+sys.exit(f"imported: {{heavy}}" if heavy else 0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def changed(job: Job, resources: dict) -> Job:
+    return job.model_copy(update={"resources": job.resources.model_copy(update=resources)})
