@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import script
+from hpcdl.cli import collect, script
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(script.render)
+app.command()(collect.collect)
 
 
 def _version(asked: bool) -> None:
