@@ -26,3 +26,7 @@ class RunError(HpcdlError):
     """A run could not be started, or ended badly."""
 
     exit_code = 1
+
+
+class CollectError(HpcdlError):
+    """What was given to collect holds no run, or is no way to read one."""

@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import doctor, run, script
+from hpcdl.cli import collect, doctor, run, script
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(script.render)
 app.command()(run.run)
+app.command()(collect.collect)
 app.command()(run.train)
 app.command()(run.fetch)
 app.command()(doctor.doctor)

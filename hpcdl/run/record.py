@@ -1,6 +1,8 @@
 """`record.json`: what is known of one run, kept in the run's own folder."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -12,14 +14,15 @@ from hpcdl.files import write_atomically
 RECORD_FILE = "record.json"
 """Fields of record.json, all of them there from the start and null while not known:
 schema (1), name, id, job (the whole job file as an object), job_file, job_digest, scheduler (`local`, `slurm`),
-job_id (the scheduler's), ranks, command (list), output and error (names of the two logs in this folder),
-git ({commit, dirty} of the working folder, or null), python, started and ended (ISO 8601, UTC), time_s (seconds),
-exit_code (0..255; 128 + signal for a run that a signal ended), status (`running`, `success`, `aborted`), reason,
-rank_map (list of {rank, host, local_rank, device}), versions ({package: version})."""
+job_id (the scheduler's), pid and host (of the process that wrote the first record), ranks, command (list),
+output and error (names of the two logs in this folder), git ({commit, dirty} of the working folder, or null),
+python, started and ended (ISO 8601, UTC), time_s (seconds), exit_code (0..255; 128 + signal for a run that a signal
+ended), status (`running`, `success`, `aborted`), reason, rank_map (list of {rank, host, local_rank, device}),
+versions ({package: version})."""
 
 FIELDS = (
-    "schema name id job job_file job_digest scheduler job_id ranks command output error git python started ended "
-    "time_s exit_code status reason rank_map versions"
+    "schema name id job job_file job_digest scheduler job_id pid host ranks command output error git python started "
+    "ended time_s exit_code status reason rank_map versions"
 ).split()
 
 
@@ -28,6 +31,8 @@ def create(folder: Path, **fields: Any) -> None:
     given = {
         "schema": 1,
         "git": git_state(),
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
         "python": sys.version.split()[0],
         "started": now(),
         "status": "running",

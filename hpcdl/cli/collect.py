@@ -1,0 +1,69 @@
+"""`hpcdl collect`: what the logs of runs tell, as a table."""
+
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from hpcdl.collector import Row
+
+
+class Format(str, Enum):
+    """How the table is written."""
+
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+
+
+def collect(
+    paths: list[Path] = typer.Argument(..., help="Run folders, or folders that hold some."),
+    format_: Format = typer.Option(Format.table, "--format", help="table is for people; csv, json: all columns."),
+) -> None:
+    """Print one row per run: what it reached, how fast, and why it ended."""
+    from hpcdl.collector import collect_rows, table
+    from hpcdl.errors import CollectError
+
+    def warn(text: str) -> None:
+        print(f"warning: {table.harmless(text)}", file=sys.stderr)
+
+    rows = collect_rows(paths, warn)
+    if format_ is Format.table:
+        _print_table(rows)
+    else:
+        write = {Format.markdown: table.markdown, Format.csv: table.as_csv, Format.json: table.as_json}[format_]
+        sys.stdout.write(write(rows))
+    if not rows:
+        raise CollectError(f"no run found in {', '.join(map(str, paths))}; give run folders, or folders of them.")
+
+
+def _print_table(rows: "list[Row]") -> None:
+    """Print the short table; what is not for 80 columns, the causes, stands below it, one paragraph each."""
+    from rich import box
+    from rich.console import Console, JustifyMethod
+    from rich.table import Table
+    from rich.text import Text
+
+    from hpcdl.collector import table
+
+    if not rows:
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 500  # a file or a pipe has no width: nothing is cut or folded
+    columns = table.short_columns(rows)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    for name in columns:
+        justify: JustifyMethod = "right" if name in table.NUMERIC else "left"
+        grid.add_column(Text(name), justify=justify, overflow="fold", no_wrap=name == "outcome")
+    for row in rows:
+        grid.add_row(*(Text(cell(row)) for cell in columns.values()))
+    console.print(grid)
+    for row in rows:
+        for line in table.remarks(row):
+            console.print(Text(f"{table.harmless(row.run)}: {line}"))

@@ -1,1 +1,0 @@
-"""Logs to records to tables."""

@@ -1,0 +1,134 @@
+"""From the bytes of a log to clean lines of text.
+
+A log of a batch job is no text file: progress bars are drawn over themselves with carriage returns and backspaces,
+colours are escape sequences, jobs that share a file leave NUL bytes, a message of the scheduler is glued to half a bar.
+Here all of that becomes frames: pieces of clean text with the number of their line.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+BLOCK = 1 << 20
+LONGEST = 1 << 18
+"""Bytes of a line without any break that are kept; the rest of such a line is no log."""
+
+BACKSPACES = re.compile(rb"\x08+\r?")
+ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+LEFT_OVER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+# What is written by another process in the middle of a line: the line is cut before it.
+GLUED = re.compile(
+    r"(?<=\S)(?=slurmstepd(?:-\S+)?: |srun: (?:error|Job|Force)|=>> PBS: |WARNING: One or more tensors|"
+    r"Traceback \(most recent call last\))|(?<=[\d\])s])(?=/[\w./-]+/slurm_script: line \d+:)"
+)
+RANK = re.compile(
+    # Open MPI, PMIx, horovodrun, SageMaker: [1,0]<stdout>: with a time stamp before it or not
+    r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})?"
+    r"\[(?:[^,\]\s]+,)?(?:mpirank:)?(?P<mpi>\d+)(?:,[^\]]+)?\](?:\[[^\]]*\])?<(?:stdout|stderr|stddiag)>: ?"
+    r"|\[(?:rank|default|stdout:|stderr:)(?P<torch>\d+)\]:? ?"  # torch, torchrun, ipyparallel
+    r"|\((?:\w+ )?(?:pid|rank)=(?P<ray>\d+)(?:, ip=[\d.]+)?\) "  # Ray
+    r"| *(?P<srun>\d{1,6}): (?!\d+\.\d+,)"  # srun --label; Darknet's own lines begin alike
+)
+QUOTED = re.compile(r"(?:[#>] )+")
+
+
+class Frame(NamedTuple):
+    """A piece of a log."""
+
+    line: int
+    """Number of its line in the file, from 1."""
+    text: str
+    """Without control characters, prefix of a launcher, and white space at its end; never empty."""
+    rank: int | None = None
+    """The rank that wrote it, where a launcher says so."""
+
+
+def frames(stream: BinaryIO) -> Iterator[Frame]:
+    """Yield the frames of a log in order, in constant memory.
+
+    A state of a progress bar that a later state of the same bar replaces is left out.
+    """
+    held: dict[bytes, tuple[int, bytes]] = {}
+    for number, piece in _pieces(stream):
+        # The commonest frame by far, and the reason for this loop's form: a Keras bar in the middle of an epoch.
+        if b" - ETA: " in piece and len(piece) < 400 and piece[-1:] in b"0123456789s ":
+            held[b"ETA"] = number, piece
+            continue
+        if key := _bar(piece):
+            if key not in held:
+                yield from _release(held)
+            held[key] = number, piece
+            continue
+        if held:
+            yield from _release(held)
+        yield from _clean(number, piece)
+    yield from _release(held)
+
+
+def _bar(piece: bytes) -> bytes | None:
+    """Return what tells the bar of `piece` from others, None where it is no bar that is drawn over."""
+    if b"\xe2\x94\x81" in piece and b"/step" in piece:  # Keras 3: one key for each total
+        return b"keras" + ANSI.sub(b"", piece[:60]).partition(b"/")[2].split(b" ", 1)[0]
+    if b"%|" in piece and piece[-1:] == b"]":  # tqdm: its description
+        return b"tqdm" + piece.partition(b"%|")[0].rstrip(b" 0123456789")
+    return None
+
+
+def _release(held: dict[bytes, tuple[int, bytes]]) -> Iterator[Frame]:
+    for number, piece in held.values():
+        yield from _clean(number, piece)
+    held.clear()
+
+
+def _pieces(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number, bytes) of all that stands between newlines, carriage returns and backspaces."""
+    number, rest, skipping = 1, b"", False
+    while True:
+        block = stream.read(BLOCK)
+        chunk = rest + block
+        if b"\0" in chunk:
+            chunk = chunk.translate(None, b"\0")
+        if b"\b" in chunk:
+            chunk = BACKSPACES.sub(b"\r", chunk)
+        cut = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1 if block else len(chunk)
+        rest = chunk[cut:]
+        if skipping and cut:
+            first = min((at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0), default=cut)
+            chunk, cut, skipping = chunk[first:], cut - first, False
+        lines = chunk[:cut].split(b"\n")
+        for line in lines:
+            if b"\r" in line:
+                for piece in line.split(b"\r"):
+                    if piece:
+                        yield number, piece
+            elif line:
+                yield number, line
+            number += 1
+        number -= 1  # the last one goes on in the next chunk
+        if len(rest) > LONGEST:
+            if not skipping:
+                yield number, rest[:LONGEST]
+            rest, skipping = b"", True
+        if not block:
+            return
+
+
+def _clean(number: int, piece: bytes) -> Iterator[Frame]:
+    """Yield the frames of a piece: one, or several where messages are glued together."""
+    if b"\x1b" in piece:
+        piece = ANSI.sub(b"", piece)
+    text = piece.decode("utf-8", "replace")
+    if number == 1:
+        text = text.removeprefix("\ufeff")
+    if not text.isprintable():
+        text = LEFT_OVER.sub("", text)
+    for part in GLUED.split(text) if "slurm" in text or ": " in text else (text,):
+        rank = None
+        if match := RANK.match(part):
+            rank = int(next(number for number in match.groups() if number is not None))
+            part = part[match.end() :]
+        elif part[:2] in ("# ", "> "):
+            part = QUOTED.sub("", part, count=1)
+        if part := part.rstrip():
+            yield Frame(number, part, rank)

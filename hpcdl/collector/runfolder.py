@@ -1,0 +1,220 @@
+"""Read a run of hpcdl's own: a folder with record.json, metrics.jsonl and the two logs."""
+
+import math
+import os
+import signal
+import socket
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hpcdl import runlog
+from hpcdl.collector.row import Evidence, Row
+from hpcdl.job import Job
+from hpcdl.run import record as run_record
+
+JOB_COPY = "job.yaml"
+MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_COPY)
+"""The files that make a folder a run of ours; one of them is enough."""
+
+SILENCE_S = 900
+"""A run on another host that wrote nothing for so long, in seconds, is taken for dead."""
+
+EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Tell whether `folder` is a run of hpcdl's own."""
+    return any((folder / mark).is_file() for mark in MARKS)
+
+
+def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
+    """Return the row of the run in `folder`; what cannot be read is left out, with one warning each."""
+    record = _record(folder, warn)
+    events = _events(folder, warn)
+    row = Row(
+        run=folder.resolve().name,
+        files=[str(path) for path in sorted(folder.iterdir()) if _is_log(path)],
+        job_id=_text(record.get("job_id")),
+        job=_text(record.get("name")),
+        scheduler=_text(record.get("scheduler")),
+        framework="keras",
+        ranks=_integer(record.get("ranks")),
+        time_s=_number(record.get("time_s")),
+    )
+    _results(row, events)
+    _outcome(row, folder, record, events)
+    row.unmet = _unmet(row, record, folder, warn)
+    return row
+
+
+def _is_log(path: Path) -> bool:
+    return path.is_file() and (path.name in MARKS or "_out." in path.name or "_err." in path.name)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _record(folder: Path, warn: Callable[[str], None]) -> dict[str, Any]:
+    path = folder / run_record.RECORD_FILE
+    try:
+        return run_record.read(folder)
+    except FileNotFoundError:
+        warn(f"{path}: not there; the run's name, time and exit code are not known")
+    except (OSError, ValueError) as error:
+        warn(f"{path}: cannot be read ({_reason(error)}); the run's name, time and exit code are not known")
+    return {}
+
+
+def _events(folder: Path, warn: Callable[[str], None]) -> list[dict[str, Any]]:
+    path = folder / runlog.METRICS_FILE
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            events, broken = runlog.read_events(lines)
+    except FileNotFoundError:
+        return []  # a run that died before its first step has none: the record tells
+    except OSError as error:
+        warn(f"{path}: cannot be read ({_reason(error)})")
+        return []
+    if broken:
+        warn(f"{path}: {broken} line{'s' * (broken > 1)} cut or damaged, left out")
+    return events
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def _last(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    return next((event for event in reversed(events) if event["event"] == kind), {})
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or None: metrics.jsonl may come from anywhere."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if good else None
+
+
+def _integer(value: Any) -> int | None:
+    return int(value) if _number(value) is not None else None
+
+
+def _results(row: Row, events: list[dict[str, Any]]) -> None:
+    """Take what the run reached from its events."""
+    start, end, test = (_last(events, kind) for kind in ("run_start", "run_end", "test"))
+    epochs = [event for event in events if event["event"] == "epoch" and _number(event.get("epoch")) is not None]
+    row.ranks = row.ranks if row.ranks is not None else _integer(start.get("ranks"))
+    row.epochs_planned = _integer(start.get("epochs"))
+    row.test_loss, row.test_accuracy = _number(test.get("test_loss")), _number(test.get("test_accuracy"))
+    row.time_s = row.time_s if row.time_s is not None else _number(end.get("time_s"))
+    row.images_per_s = _number(end.get("images_per_s"))
+    for name in ("train_s", "images_per_s_std", "images_per_s_n", "images_per_s_per_rank"):
+        if (value := _number(end.get(name))) is not None:
+            row.metrics[name] = value
+    if start:
+        row.epochs_done = 0
+    if epochs:
+        last = epochs[-1]
+        row.epochs_done = _integer(last["epoch"])
+        row.epochs_planned = row.epochs_planned or _integer(last.get("epochs"))
+        row.epoch_s = _number(last.get("epoch_s"))
+        for name in EPOCH_METRICS:
+            setattr(row, name, _number(last.get(name)))
+        validated = [event for event in epochs if _number(event.get("val_accuracy")) is not None]
+        if validated:
+            best = max(validated, key=lambda event: event["val_accuracy"])
+            row.best_val_accuracy, row.best_epoch = best["val_accuracy"], _integer(best["epoch"])
+        if row.images_per_s is None:
+            # The first epoch holds the compilation: it counts only when there is no other.
+            rates = [rate for event in epochs[1:] or epochs if (rate := _number(event.get("images_per_s"))) is not None]
+            row.images_per_s = statistics.median(rates) if rates else None
+    progress = _last(events, "progress")
+    if not end and (_number(progress.get("epoch")) or 0) > (row.epochs_done or 0):
+        loss = _number(progress.get("loss"))
+        row.partial = f"epoch {progress['epoch']} at step {progress.get('step')}" + (
+            "" if loss is None else f", loss {runlog.format_metric(loss)}"
+        )
+
+
+def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[str, Any]]) -> None:
+    """Judge why the run ended, from its own record and its last event."""
+    end = _last(events, "run_end")
+    status, exit_code = record.get("status"), _integer(record.get("exit_code"))
+    record_file, metrics_file = str(folder / run_record.RECORD_FILE), str(folder / runlog.METRICS_FILE)
+    finished = row.epochs_planned is not None and row.epochs_done == row.epochs_planned
+    reason = record.get("reason") or end.get("reason")
+    if status == "success" and not exit_code:
+        row.outcome, row.evidence = "completed", Evidence(record_file, None, "status success")
+    elif end.get("status") == "success" and not exit_code and status != "aborted":
+        row.outcome, row.evidence = "completed", Evidence(metrics_file, len(events), "run_end, status success")
+    elif status == "aborted" or end or exit_code:
+        row.outcome = "crash_after_training" if finished and row.test_loss is not None else "crash"
+        row.cause = reason or _exit_text(exit_code) or "the run was aborted; it gave no reason"
+        row.evidence = Evidence(record_file if record else metrics_file, None, str(reason or f"exit_code {exit_code}"))
+        row.next_step = "read the last lines of the run's _err log"
+    elif status == "running":
+        row.outcome, row.cause, sign = _still_there(folder, record)
+        row.evidence = Evidence(record_file, None, sign)
+        if row.outcome == "incomplete":
+            row.next_step = "start it again; if it ran under a scheduler, ask that for the reason (sacct -j JOBID)"
+    elif events:
+        row.outcome, row.cause = "incomplete", "the metrics stop without an end, and there is no record of the run"
+        row.evidence = Evidence(metrics_file, len(events), f"last event: {events[-1]['event']}")
+    else:
+        row.outcome, row.cause = "unknown", "neither the record nor the metrics tell anything"
+
+
+def _exit_text(exit_code: int | None) -> str | None:
+    if exit_code is None:
+        return None
+    if exit_code > 128:
+        try:
+            return f"ended by signal {signal.Signals(exit_code - 128).name} (exit code {exit_code})"
+        except ValueError:
+            pass
+    return f"exit code {exit_code}"
+
+
+def _still_there(folder: Path, record: dict[str, Any]) -> tuple[str, str | None, str]:
+    """Judge a run whose record says that it runs: outcome, cause, and the sign that tells."""
+    if record.get("host") == socket.gethostname():
+        if _is_alive(record.get("pid")):
+            return "running", None, f"status running, process {record['pid']} is alive"
+        return "incomplete", "the run stopped without an end: the process that started it is gone", "status running"
+    silence_s = time.time() - max(path.stat().st_mtime for path in folder.iterdir() if path.is_file())
+    sign = f"status running, last written to {silence_s / 60:.0f} minutes ago"
+    if silence_s < SILENCE_S:
+        return "running", None, sign
+    where = record.get("host") or "an unknown host"
+    return "incomplete", f"the run has no end and fell silent; its process on {where} cannot be seen from here", sign
+
+
+def _is_alive(pid: Any) -> bool:
+    """Tell whether the process is there. A number is used again: where /proc tells, it must be a process of hpcdl."""
+    if not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError, OverflowError):
+        return False  # gone, or another user's: not the run's
+    try:
+        return b"hpcdl" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
+
+
+def _unmet(row: Row, record: dict[str, Any], folder: Path, warn: Callable[[str], None]) -> list[str] | None:
+    """Return what the job expects and the row does not show; None where the job expects nothing."""
+    if not isinstance(record.get("job"), dict) or not record["job"].get("expect"):
+        return None
+    try:
+        job = Job.model_validate(record["job"])
+    except ValidationError as error:
+        warn(f"{folder / run_record.RECORD_FILE}: the job in it is no job of this version ({error.errors()[0]['msg']})")
+        return None
+    return job.unmet(row.as_dict())
