@@ -16,20 +16,22 @@ from typing import Any
 METRICS_FILE = "metrics.jsonl"
 MLLOG_FILE = "mlperf.log"
 
-EVENTS: dict[str, str] = {
-    "run_start": "ranks, epochs, batch_size, global_batch_size, steps_per_epoch, parameters, train_images, "
-    "validation_images, test_images, data, rank_map, versions, job_digest",
-    "progress": "epoch, step, steps, loss, accuracy, images_per_s",
-    "epoch": "epoch, epochs, step, learning_rate, epoch_s, images_per_s, loss, accuracy, val_loss, val_accuracy",
-    "test": "test_loss, test_accuracy, num_images",
-    "run_end": "status (success or aborted), reason, train_s, time_s, images_per_s, images_per_s_std, images_per_s_n, "
-    "images_per_s_per_rank, weight_hash, unmet",
-}
-"""The kinds of event in metrics.jsonl and their fields. Every event also has `event` and `time` (seconds since 1970,
-UTC). A quantity that is not known, not finite or not asked for is null. `epoch` counts from 1, `step` from 1 over the
-whole run; durations (`_s`) are seconds; images_per_s is the sum over all ranks."""
-
 MLLOG_TOKEN = ":::MLLOG "
+EVENTS: dict[str, list[str]] = {
+    "run_start": "ranks epochs batch_size global_batch_size steps_per_epoch parameters precision train_images "
+    "validation_images test_images data rank_map versions job_digest".split(),
+    "progress": "epoch step steps loss accuracy images_per_s".split(),
+    "epoch": "epoch epochs step learning_rate epoch_s images_per_s loss accuracy val_loss val_accuracy".split(),
+    "test": "test_loss test_accuracy".split(),
+    "run_end": "status reason train_s time_s images_per_s images_per_s_std images_per_s_n images_per_s_per_rank "
+    "weight_hash unmet".split(),
+}
+"""The kinds of event in metrics.jsonl and the fields that they may have. Every event also has `event` and `time`
+(seconds since 1970, UTC). A quantity that is not known, not finite or not asked for is null or left out. `epoch` and
+`step` count from 1, steps over the whole run; durations (`_s`) are seconds; images_per_s is the sum over all ranks, its
+`_std` the standard deviation over `_n` blocks of steps. `status` is `success` or `aborted`, `unmet` lists the job's
+expectations that were missed."""
+
 EPOCH_LINE = re.compile(
     r"(?P<step>\d+)/(?P<steps>\d+) - (?P<epoch_s>\d+)s - \d+(?:s|ms|us)/step(?P<metrics>(?: - \w+: \S+)+)"
 )
@@ -37,7 +39,7 @@ EPOCH_LINE = re.compile(
 
 def format_event(event: str, **fields: Any) -> str:
     """Return one line of metrics.jsonl (without the newline); NaN and infinities become null, as JSON has none."""
-    assert event in EVENTS, event
+    assert set(fields) <= set(EVENTS[event]), (event, fields)
     return json.dumps(_finite({"event": event, "time": round(time.time(), 3), **fields}))
 
 

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def ranks(run_ranks, tmp_path_factory):
     output = tmp_path_factory.mktemp("fit") / "ranks.json"
-    ended = run_ranks("fit.py", 2, output)
+    ended = run_ranks("keras_fit.py", 2, output)
     assert ended.returncode == 0, ended.stderr
     return json.loads(output.read_text())
 
