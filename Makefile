@@ -1,6 +1,7 @@
 # Two commands: make mnist, make test. Each makes its environment first (envs/setup.sh), which is quick when it is there.
 # MPI=site, GPU=nccl, PYTHON=..., VENV=... on the command line reach envs/setup.sh.
 VENV ?= .venv
+RUNS ?= runs
 BIN := $(VENV)/bin
 export VENV
 
@@ -16,8 +17,8 @@ env:
 	@envs/setup.sh
 
 mnist: env
-	$(BIN)/hpcdl run jobs/mnist.yaml -n 2
-	$(BIN)/hpcdl collect runs/
+	$(BIN)/hpcdl run jobs/mnist.yaml -n 2 --runs $(RUNS) --fallback-data digits
+	$(BIN)/hpcdl collect $(RUNS)
 
 test: env
 	$(BIN)/ruff check .
