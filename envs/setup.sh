@@ -71,7 +71,7 @@ import os, platform, sys
 print(os.path.realpath(sys._base_executable), platform.python_version(), f"cp{sys.version_info[0]}{sys.version_info[1]}", sep="\n")')
     [[ $MPI == pypi ]] || check_site_mpi
     [[ $GPU == none ]] || find_nccl
-    extras=train,horovod-build,report,test
+    extras=train,build,report,test
     [[ $GPU == none ]] || extras=${extras/train/train-gpu}
     [[ $MPI == site ]] || extras=$extras,mpi
     key=$(build_key)
@@ -97,7 +97,7 @@ make_venv() {
 
 install_build_tools() {
     # Into the environment, not pip's isolated ones: what is compiled must see this TensorFlow and this MPI.
-    pip install -c "$here/constraints.txt" pip setuptools packaging 'cmake<4'
+    pip install -c "$here/constraints.txt" pip setuptools packaging cmake cython
 }
 
 install_packages() {

@@ -194,19 +194,38 @@ def test_this_environment_is_sound():
     assert found["2 ranks"] == "allreduce is right"
 
 
+@pytest.fixture
+def other_mpi(tmp_path) -> Path:
+    """A second copy of this environment's MPI library: what another MPI's module brings."""
+    (own,) = Path(sys.prefix, "lib").glob("libmpi.so.*")
+    for library in own.parent.glob("lib*.so*"):
+        shutil.copy(library, tmp_path)
+    os.symlink(own.parent / "openmpi", tmp_path / "openmpi")
+    return tmp_path / own.name
+
+
 @pytest.mark.mpi
-def test_another_mpi_library_on_the_way(tmp_path):
-    """A loaded MPI module's LD_LIBRARY_PATH: mpi4py follows it to a copy that Horovod does not use."""
-    before = json.loads(doctor("--format", "json").stdout)
-    (own,) = (check["found"] for check in before if check["name"] == "libmpi loaded")
-    for library in Path(own).parent.glob("lib*.so*"):
-        if not library.is_dir():
-            shutil.copy(library, tmp_path)
-    done = doctor(LD_LIBRARY_PATH=f"{tmp_path}:{Path(own).parent}/openmpi")
+def test_mpi4py_is_sent_to_another_mpi_library(other_mpi):
+    done = doctor(MPI4PY_LIBMPI=str(other_mpi))
     assert done.returncode == 1
     assert "FAIL  libmpi loaded" in done.stdout
-    assert f"{tmp_path}/libmpi.so" in done.stdout
-    assert "Unload MPI modules and unset LD_LIBRARY_PATH" in done.stdout
+    assert f"mpi4py {other_mpi}: they must share one. Unload MPI modules and unset LD_LIBRARY_PATH" in done.stdout
+
+
+@pytest.mark.mpi
+def test_all_are_sent_to_another_mpi_library(other_mpi):
+    done = doctor(LD_PRELOAD=str(other_mpi))
+    assert done.returncode == 1
+    assert "FAIL  libmpi loaded" in done.stdout
+    assert f"Horovod and mpi4py load {other_mpi} instead of the environment's own" in done.stdout
+
+
+@pytest.mark.mpi
+def test_a_loaded_mpi_module_does_no_harm(other_mpi):
+    """Modules set LD_LIBRARY_PATH. What PyPI's Open MPI was compiled into must not follow it."""
+    done = doctor(LD_LIBRARY_PATH=str(other_mpi.parent))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert str(other_mpi) not in done.stdout
 
 
 @pytest.mark.mpi
