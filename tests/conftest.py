@@ -1,12 +1,18 @@
-"""What all tests share: the golden files, a clean place for the user's settings, the real data."""
+"""What all tests share: the golden files, a clean place for the user's settings, the real data, real MPI ranks."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hpcdl.run.local import mpirun_command, mpirun_environment
+
 GOLDEN = Path(__file__).parent / "golden"
+PROGRAMS = Path(__file__).parent / "mpi" / "programs"
+MPI_TIMEOUT_S = 240  # only a hang takes as long
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,3 +49,15 @@ def mnist_folder() -> Path:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def run_ranks() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a program of tests/mpi/programs on so many MPI ranks and returns how it ended."""
+
+    def run(program: str | Path, num_ranks: int, *arguments: object, **variables: str):
+        command = mpirun_command(num_ranks, [sys.executable, str(PROGRAMS / program), *map(str, arguments)])
+        environment = {**mpirun_environment(num_ranks), "TF_CPP_MIN_LOG_LEVEL": "2", **variables}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=MPI_TIMEOUT_S)
+
+    return run

@@ -162,8 +162,9 @@ def DistributedOptimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimiz
     """Return an optimizer like `optimizer` that averages the gradients over all ranks before it applies them.
 
     For an existing Keras 3 script: wrap the optimizer, and give `fit` this rank's part of the data by `shard`. The
-    weights of rank 0 are sent to all ranks when the optimizer meets them first. The class keeps its name, so that a
-    saved model loads where hpcdl is not installed. On a GPU compile with `jit_compile=False`.
+    weights of rank 0 are sent to all ranks when the optimizer meets them first; a model that has none before its first
+    step (it was given no input shape) spends that step on receiving them. The class keeps its name, so that a saved
+    model loads where hpcdl is not installed. On a GPU compile with `jit_compile=False`.
 
     Under the policy mixed_float16 the result scales the loss too (as Keras's LossScaleOptimizer): wrapped by Keras
     around ours, each rank would decide alone whether to skip a step, and the first to skip would hang the others.
@@ -175,10 +176,30 @@ def DistributedOptimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimiz
     def build(self: Any, variables: list[Any]) -> None:
         base.build(self, variables)
         with tf.init_scope():  # `fit` builds inside a trace; the weights must be sent now, not in every step
-            broadcast(variables)  # the optimizer's own state is new and the same everywhere
+            # A model without an input shape gets its weights in the trace of the first step: they have no values yet.
+            self._first_step_broadcasts = size() > 1 and not all(bool(v.value.is_initialized()) for v in variables)
+            if not self._first_step_broadcasts:
+                broadcast(variables)  # the optimizer's own state is new and the same everywhere
 
     def apply(self: Any, grads: list[Any], trainable_variables: Any = None) -> Any:
-        return base.apply(self, allreduce_gradients(list(grads)), trainable_variables)
+        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        if not self.built:
+            self.build(variables)
+        if not self._first_step_broadcasts:
+            return base.apply(self, allreduce_gradients(list(grads)), variables)
+        present = [index for index, gradient in enumerate(grads) if gradient is not None]
+        reduced: list[Any] = list(grads)
+
+        def only_broadcast() -> list[Any]:  # the gradients are of each rank's own weights, so they move nothing
+            broadcast(variables)
+            return [tf.zeros_like(grads[index]) for index in present]
+
+        def allreduce() -> list[Any]:
+            return allreduce_gradients([grads[index] for index in present])
+
+        for index, gradient in zip(present, tf.cond(self.iterations == 0, only_broadcast, allreduce), strict=True):
+            reduced[index] = gradient
+        return base.apply(self, reduced, variables)
 
     members = {"build": build, "apply": apply, "__module__": base.__module__, "__doc__": base.__doc__}
     synchronized: Any = type(base.__name__, (base,), members)

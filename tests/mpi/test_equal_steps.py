@@ -26,6 +26,11 @@ def test_two_ranks_take_the_steps_of_one(weights, way):
     assert weights["two"][f"{way}_equal"], "the two ranks hold different weights"
 
 
+def test_weights_that_come_with_the_first_step_are_those_of_rank_0(weights):
+    assert weights["two"]["optimizer_late_weights_equal"]
+    assert not weights["alone"]["optimizer_late_weights_equal"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_without_the_allreduce_they_do_not(weights, way):
     """The proof that the test above can fail: ranks that train alone end elsewhere."""

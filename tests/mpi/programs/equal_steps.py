@@ -68,6 +68,13 @@ def optimizer_adam():
     return fit(keras.Model(*network()), horovod.DistributedOptimizer(keras.optimizers.Adam(1e-3, epsilon=1e-3)))
 
 
+def optimizer_late_weights():
+    """A model without an input shape: it gets its weights in the first step, on every rank others."""
+    keras.utils.set_random_seed(7 + us.rank)
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")])
+    return fit(model, horovod.DistributedOptimizer(sgd()))
+
+
 def whole_trainer():
     training = Training(
         model="mnist_cnn",
@@ -85,7 +92,7 @@ def whole_trainer():
     return model
 
 
-ways = [functional, sequential, micro_batches, optimizer, optimizer_adam, whole_trainer]
+ways = [functional, sequential, micro_batches, optimizer, optimizer_adam, optimizer_late_weights, whole_trainer]
 weights = {}
 for way in ways:
     model = way()
