@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from hpcdl.run.local import LocalRun
 
 TRAINING_VARIABLES = {
     "KERAS_BACKEND": "tensorflow",
@@ -87,7 +91,7 @@ def fetch(data: str = typer.Argument(..., help="The data set: mnist.")) -> None:
     print(f"{data}: {len(loaded.train_images)} training and {len(loaded.test_images)} test images, checked.")
 
 
-def _show(local: "LocalRun", epochs: int) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _show(local: "LocalRun", epochs: int) -> None:
     """Print what a run says; on a terminal with a progress bar below."""
     import json
     import sys

@@ -100,8 +100,11 @@ class LocalRun:
         )
 
     def follow(self) -> Iterator[Line]:
-        """Start the ranks and yield what they say until the last of them has ended. Their logs are files from the
-        first line on, so that nothing is lost with this process. An interruption ends the ranks and is recorded."""
+        """Start the ranks and yield what they say until the last of them has ended.
+
+        Their logs are files from the first line on, so that nothing is lost with this process. An interruption ends
+        the ranks and is recorded.
+        """
         began = time.monotonic()
         reason = None
         with open(self.output, "ab") as output, open(self.error, "ab") as error:

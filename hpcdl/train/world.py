@@ -14,9 +14,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 from hpcdl.errors import HpcdlError
-
-RANKS_VARIABLE = "HPCDL_RANKS"
-"""Set by `hpcdl run`: the number of ranks that it asked mpirun for."""
+from hpcdl.run.local import RANKS_VARIABLE
 
 LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Number of ranks as launchers state it; only read to notice that MPI is missing, never instead of MPI."""
