@@ -118,6 +118,8 @@ class Training(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     check_weights_every: Positive = 100
     """Steps between two comparisons of all ranks' weights."""
+    keep_checkpoints: Positive = 2
+    """Checkpoints that stay on the disk; one is written after every epoch and when a signal stops the run."""
 
     @model_validator(mode="after")
     def _batch_can_be_cut(self) -> "Training":

@@ -19,7 +19,7 @@ MLLOG_FILE = "mlperf.log"
 MLLOG_TOKEN = ":::MLLOG "
 EVENTS: dict[str, list[str]] = {
     "run_start": "ranks epochs batch_size global_batch_size steps_per_epoch parameters precision train_images "
-    "validation_images test_images data rank_map versions job_digest".split(),
+    "validation_images test_images data rank_map versions job_digest steps_done".split(),
     "progress": "epoch step steps loss accuracy images_per_s".split(),
     "epoch": "epoch epochs step learning_rate epoch_s images_per_s loss accuracy val_loss val_accuracy".split(),
     "test": "test_loss test_accuracy".split(),
@@ -29,7 +29,8 @@ EVENTS: dict[str, list[str]] = {
 """The kinds of event in metrics.jsonl and the fields that they may have. Every event also has `event` and `time`
 (seconds since 1970, UTC). A quantity that is not known, not finite or not asked for is null or left out. `epoch` and
 `step` count from 1, steps over the whole run; durations (`_s`) are seconds; images_per_s is the sum over all ranks, its
-`_std` the standard deviation over `_n` blocks of steps. `status` is `success` or `aborted`, `unmet` lists the job's
+`_std` the standard deviation over `_n` blocks of steps. `steps_done` is not 0 in a run that was
+continued: later epochs then replace those of the same number. `status` is `success` or `aborted`, `unmet` lists the job's
 expectations that were missed."""
 
 EPOCH_LINE = re.compile(

@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(script.render)
 app.command()(run.run)
+app.command()(run.resume)
 app.command()(collect.collect)
 app.command()(run.train)
 app.command()(run.fetch)

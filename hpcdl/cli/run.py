@@ -57,12 +57,19 @@ def run(
         overrides |= {"train.data": fallback, "name": f"{job.name}-on-{fallback}", "expect": {}}
         job = load_job(job_file, overrides)
         prepare(job.train.data)
-    local = LocalRun(job, job_file, num_ranks or job.resources.ranks, runs)
-    print(f"Run {local.folder}")
-    _show(local, job.train.epochs)
-    if local.exit_code:
-        print(f"error: the run failed with exit code {local.exit_code}; see {local.error}", file=sys.stderr)
-        raise typer.Exit(local.exit_code)
+    _follow(LocalRun.create(job, job_file, num_ranks or job.resources.ranks, runs))
+
+
+def resume(
+    folder: Path = typer.Argument(..., metavar="RUN", help="The folder of the run."),
+    num_ranks: int | None = typer.Option(
+        None, "-n", "--ranks", min=1, help="MPI ranks; the run's own number if absent."
+    ),
+) -> None:
+    """Go on with a run on this machine that did not finish, from its newest checkpoint."""
+    from hpcdl.run.local import LocalRun
+
+    _follow(LocalRun.resume(folder, num_ranks))
 
 
 def train(
@@ -91,14 +98,15 @@ def fetch(data: str = typer.Argument(..., help="The data set: mnist.")) -> None:
     print(f"{data}: {len(loaded.train_images)} training and {len(loaded.test_images)} test images, checked.")
 
 
-def _show(local: "LocalRun", epochs: int) -> None:
-    """Print what a run says; on a terminal with a progress bar below."""
+def _follow(local: "LocalRun") -> None:
+    """Start a run and print what it says, on a terminal with a progress bar below; leave with its exit code."""
     import json
     import sys
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    print(f"Run {local.folder}")
     console = Console(highlight=False, markup=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
     with Progress(
@@ -116,6 +124,9 @@ def _show(local: "LocalRun", epochs: int) -> None:
                     task,
                     completed=event["step"],
                     total=event["steps"],
-                    description=f"epoch {event['epoch']}/{epochs}  loss {event['loss']:.4f}  "
+                    description=f"epoch {event['epoch']}  loss {event['loss']:.4f}  "
                     f"{event['images_per_s']:.0f} images/s",
                 )
+    if local.exit_code:
+        print(f"error: the run failed with exit code {local.exit_code}; see {local.error}", file=sys.stderr)
+        raise typer.Exit(local.exit_code)

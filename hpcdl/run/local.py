@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpcdl import runlog
-from hpcdl.errors import RunError
-from hpcdl.job import Job
+from hpcdl.errors import HpcdlError, RunError
+from hpcdl.job import Job, load_job
 from hpcdl.run import record
 from hpcdl.run.folder import FOLDER_VARIABLE, JOB_FILE, make_run_folder
 
@@ -64,40 +64,74 @@ def mpirun_environment(num_ranks: int) -> dict[str, str]:
 
 
 class LocalRun:
-    """One job on local MPI ranks: `start`, iterate over what it says, then look at `exit_code`."""
+    """One job on local MPI ranks: iterate over what `follow` yields, then look at `exit_code`."""
 
-    def __init__(self, job: Job, job_file: Path, num_ranks: int, runs: Path):
-        """Make the run's folder and its record; nothing is started yet.
+    def __init__(self, job: Job, num_ranks: int, folder: Path, run_id: str):
+        """Take the folder of a run whose record is there; `create` and `resume` make one. Nothing is started yet.
+
+        Raises:
+            RunError: there is no mpirun.
+        """
+        self.folder, self._num_ranks = folder, num_ranks
+        self._command = _command(num_ranks, folder)
+        self.output = folder / f"{job.log_prefix}_out.{run_id}"
+        self.error = folder / f"{job.log_prefix}_err.{run_id}"
+        self.exit_code: int | None = None
+
+    @classmethod
+    def create(cls, job: Job, job_file: Path, num_ranks: int, runs: Path) -> "LocalRun":
+        """Make a folder and a record for a new run.
 
         Raises:
             RunError: there is no mpirun, or the folder cannot be made.
         """
         mpirun_command(num_ranks, [])  # says what is missing before anything is made
         try:
-            self.folder, self.id = make_run_folder(runs, job)
+            folder, run_id = make_run_folder(runs, job)
         except OSError as fault:
-            raise RunError(
-                f"{runs}: no folder for the run can be made ({fault.strerror}). Choose one by --runs."
-            ) from None
-        train = [sys.executable, "-m", "hpcdl", "train", str(self.folder / JOB_FILE)]
-        self._command = mpirun_command(num_ranks, train)
-        self._num_ranks = num_ranks
-        self.output = self.folder / f"{job.log_prefix}_out.{self.id}"
-        self.error = self.folder / f"{job.log_prefix}_err.{self.id}"
-        self.exit_code: int | None = None
+            raise RunError(f"{runs}: no run's folder can be made ({fault.strerror}). Choose one by --runs.") from None
+        run = cls(job, num_ranks, folder, run_id)
         record.create(
-            self.folder,
+            folder,
             name=job.name,
-            id=self.id,
+            id=run_id,
             job=job.model_dump(mode="json"),
             job_file=str(job_file),
             job_digest=job.digest,
             scheduler="local",
             ranks=num_ranks,
-            command=self._command,
-            output=self.output.name,
-            error=self.error.name,
+            command=run._command,
+            output=run.output.name,
+            error=run.error.name,
         )
+        return run
+
+    @classmethod
+    def resume(cls, folder: Path, num_ranks: int | None) -> "LocalRun":
+        """Take up a run that has not finished; it goes on from its newest checkpoint, on its own number of ranks.
+
+        Raises:
+            HpcdlError: the folder holds no run, or one that has finished; or there is no mpirun.
+        """
+        try:
+            known = record.read(folder)
+        except (OSError, ValueError):
+            raise HpcdlError(
+                f"{folder}: holds no run (no readable {record.RECORD_FILE}). Give a folder of runs/."
+            ) from None
+        if known["status"] == "success":
+            raise HpcdlError(f"{folder}: this run has finished; there is nothing to resume.")
+        run = cls(load_job(folder / JOB_FILE), num_ranks or known["ranks"], folder, known["id"])
+        record.update(
+            folder,
+            status="running",
+            reason=None,
+            exit_code=None,
+            ended=None,
+            ranks=run._num_ranks,
+            command=run._command,
+        )
+        return run
 
     def follow(self) -> Iterator[Line]:
         """Start the ranks and yield what they say until the last of them has ended.
@@ -171,6 +205,10 @@ class _Tail:
         if all_of_it and self._rest:
             lines, self._rest = [*lines, self._rest], b""
         return [line.decode("utf-8", errors="replace") for line in lines]
+
+
+def _command(num_ranks: int, folder: Path) -> list[str]:
+    return mpirun_command(num_ranks, [sys.executable, "-m", "hpcdl", "train", str(folder / JOB_FILE)])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

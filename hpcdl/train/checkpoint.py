@@ -1,11 +1,102 @@
-"""Saving a model so that a reader never finds half of one."""
+"""Checkpoints that survive a crash at any moment, and the saved model.
 
+A checkpoint is one file, `checkpoints/step-STEP-CHECKSUM.npz`: it is written under a temporary name in the same folder,
+synced and renamed, and its name holds a checksum of its content. What does not match its name is skipped, aloud.
+"""
+
+import hashlib
+import io
+import json
 import os
+import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
+from hpcdl.files import write_atomically
+from hpcdl.train.world import World
+
+FOLDER = "checkpoints"
+LATEST_FILE = "latest"
+"""Holds the name of the newest checkpoint, for people and other programs."""
+NAME = re.compile(r"step-(\d{9})-([0-9a-f]{16})\.npz")
+INFO = "info"
 MODEL_FILE = "model.keras"
+
+
+def save_checkpoint(folder: Path, step: int, arrays: dict[str, np.ndarray], info: dict[str, Any], keep: int) -> Path:
+    """Write a checkpoint and delete all but the newest `keep`; one rank calls it.
+
+    Args:
+        folder: the run's folder.
+        step: steps done over the whole run.
+        arrays: the state, by name.
+        info: what else belongs to the state, as JSON can hold it.
+    Raises:
+        OSError: the disk is full or the folder cannot be written; older checkpoints are then as they were.
+    """
+    content = io.BytesIO()
+    np.savez(content, **arrays, **{INFO: np.array(json.dumps(info))})  # type: ignore[arg-type]
+    data = content.getvalue()
+    (folder / FOLDER).mkdir(exist_ok=True)
+    path = folder / FOLDER / f"step-{step:09d}-{_checksum(data)}.npz"
+    write_atomically(path, data)
+    write_atomically(folder / FOLDER / LATEST_FILE, path.name + "\n")
+    for old in _checkpoints(folder)[keep:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """Return arrays and info (with its `path`) of the newest whole checkpoint of a run, None when there is none.
+
+    One that is torn or altered is skipped for the one before it, with a line on standard error.
+    """
+    for path in _checkpoints(folder):
+        try:
+            data = path.read_bytes()
+            match = NAME.fullmatch(path.name)
+            if not match or _checksum(data) != match[2]:
+                raise ValueError("its content does not match the checksum in its name")
+            with np.load(io.BytesIO(data)) as archive:
+                arrays = dict(archive)
+            return arrays, json.loads(str(arrays.pop(INFO))) | {"path": str(path)}
+        except (OSError, ValueError) as fault:
+            print(f"warning: {path}: skipped for an older checkpoint ({fault})", file=sys.stderr)
+    return None
+
+
+def capture(model: keras.Model, us: World) -> dict[str, np.ndarray]:
+    """Return the state of a model's training on all ranks, by name. Collective.
+
+    Weights and optimizer state are equal on all ranks and stand once; what a rank has for itself (statistics of batch
+    normalisation, the states of its random numbers, its part of the epoch's metrics) stands once for each.
+    """
+    arrays = {f"weight/{i}": v.value.numpy() for i, v in enumerate(model.trainable_variables)}
+    arrays |= {f"optimizer/{i}": v.value.numpy() for i, v in enumerate(model.optimizer.variables)}
+    for rank, own in enumerate(us.allgather([variable.value.numpy() for variable in _own_variables(model)])):
+        arrays |= {f"rank{rank}/{i}": value for i, value in enumerate(own)}
+    return arrays
+
+
+def restore(model: keras.Model, us: World, arrays: dict[str, np.ndarray], ranks: int) -> None:
+    """Put back a state that was captured on `ranks` ranks.
+
+    On another number of ranks all begin from rank 0's statistics, with their own random numbers and empty metrics.
+    """
+    for i, variable in enumerate(model.trainable_variables):
+        variable.assign(arrays[f"weight/{i}"])
+    for i, variable in enumerate(model.optimizer.variables):
+        variable.assign(arrays[f"optimizer/{i}"])
+    source = us.rank if ranks == us.size else 0
+    for i, variable in enumerate(_own_variables(model)):
+        if ranks == us.size or not variable.path.endswith("seed_generator_state"):
+            variable.assign(arrays[f"rank{source}/{i}"])
+    if ranks != us.size:
+        model.reset_metrics()
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -22,3 +113,18 @@ def save_model(model: keras.Model, path: Path) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run, newest first."""
+    return sorted((p for p in (folder / FOLDER).glob("step-*.npz") if NAME.fullmatch(p.name)), reverse=True)
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _own_variables(model: keras.Model) -> list[Any]:
+    metrics = [variable for metric in model.metrics for variable in metric.variables]
+    mine = {id(variable) for variable in metrics}
+    return [*(v for v in model.non_trainable_variables if id(v) not in mine), *metrics]

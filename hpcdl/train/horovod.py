@@ -246,7 +246,7 @@ def synchronize(model: keras.Model) -> None:
     broadcast([*model.weights, *optimizer.variables])
     for variable in model.non_trainable_variables:
         if variable.path.endswith("seed_generator_state"):
-            seed, *rest = np.array(variable.value)
+            seed, *rest = variable.value.numpy()
             variable.assign(np.array([seed + SEED_STRIDE * rank(), *rest], dtype=variable.dtype))
 
 
@@ -270,7 +270,7 @@ def average_statistics(model: keras.Model) -> None:
         return
     for layer in _layers(model):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.built:
-            statistics = world().allgather((np.array(layer.moving_mean.value), np.array(layer.moving_variance.value)))
+            statistics = world().allgather((layer.moving_mean.value.numpy(), layer.moving_variance.value.numpy()))
             means, variances = (np.stack(column).astype(np.float64) for column in zip(*statistics, strict=True))
             layer.moving_mean.assign(means.mean(axis=0))
             layer.moving_variance.assign(variances.mean(axis=0) + means.var(axis=0))
@@ -282,7 +282,7 @@ def global_metrics(model: keras.Model) -> dict[str, float]:
     Right for metrics whose state adds up over data (means, accuracies, counts, confusion matrices), which are Keras's.
     """
     metrics = list(model.metrics)
-    local = [np.array(variable.value) for metric in metrics for variable in metric.variables]
+    local = [variable.value.numpy() for metric in metrics for variable in metric.variables]
     everyone = world().allgather([np.asarray(state, np.float64) for state in local])
     sums = [np.sum(states, axis=0) for states in zip(*everyone, strict=True)]
     variables = [variable for metric in metrics for variable in metric.variables]

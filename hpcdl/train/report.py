@@ -46,7 +46,15 @@ class Report:
             file.close()
 
     def start(
-        self, job: Job, data: Dataset, num_train: int, steps: int, parameters: int, precision: str, device: str
+        self,
+        job: Job,
+        data: Dataset,
+        num_train: int,
+        steps: int,
+        parameters: int,
+        precision: str,
+        device: str,
+        done: int,
     ) -> None:
         """Say what runs where. Collective: every rank adds its host and device."""
         us, training = self._us, job.train
@@ -70,6 +78,7 @@ class Report:
             rank_map=rank_map,
             versions=versions(),
             job_digest=job.digest,
+            steps_done=done,
         )
         if us.rank == 0:
             record.update(self._folder, rank_map=rank_map, versions=versions())

@@ -1,6 +1,7 @@
 """The training of one job on this rank, from the first check to the last line of the log."""
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hpcdl.errors import DataError, HpcdlError
+from hpcdl.errors import DataError
 from hpcdl.job import Job, Training
 from hpcdl.train import recipe
-from hpcdl.train.checkpoint import MODEL_FILE, save_model
+from hpcdl.train.checkpoint import (
+    MODEL_FILE,
+    capture,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+    save_model,
+)
 from hpcdl.train.data import Dataset, load_dataset, prepare
 from hpcdl.train.device import claim_device, versions
 from hpcdl.train.evaluate import evaluate, scale_pixels
 from hpcdl.train.horovod import HorovodModel, average_statistics, check_weights, global_metrics, synchronize
 from hpcdl.train.models import find_model
 from hpcdl.train.report import Report
-from hpcdl.train.world import World, WorldError, world
+from hpcdl.train.world import Stopped, World, WorldError, world
 
 BLOCK_STEPS = 20
 """Steps that one call into TensorFlow makes, between two looks at the loss."""
@@ -39,39 +47,42 @@ def train(job: Job, folder: Path) -> None:
     precision = recipe.choose_precision(training)
     us.agree("the precision", precision, "Set train.precision to one that all hosts have.")
 
-    num_train = int(len(data.train_images) * (1 - training.validation_split))  # the rest, at the end, validates
-    steps = num_train // (training.batch_size * us.size)
-    if not steps:
-        raise WorldError(
-            f"train.batch_size: a step takes {training.batch_size} images on each of {us.size} ranks, but {data.name} "
-            f"has {num_train} to train on. Use a smaller batch or fewer ranks."
-        )
+    num_train, steps = divide(training, data, us)
     keras.utils.set_random_seed(training.seed)
     keras.config.set_dtype_policy(recipe.POLICIES[precision])
     model = build_model(training, data, precision, steps * training.epochs)
     synchronize(model)
     run_steps = compile_steps(model, data, training, us)
+    step, stop = resume(us, model, folder, steps, training.batch_size), StopSignal()  # steps done over the whole run
 
     with Report(us, folder) as report:
-        report.start(job, data, num_train, steps, model.count_params(), precision, device)
-        step = 0
-        for epoch in range(1, training.epochs + 1):
+        report.start(job, data, num_train, steps, model.count_params(), precision, device, step)
+        while step < steps * training.epochs:
+            epoch, row = step // steps + 1, step % steps
             report.begin_epoch(epoch)
-            model.reset_metrics()
-            for block in blocks(epoch_order(training, epoch, num_train, steps, us), step, training.check_weights_every):
+            if row == 0:
+                model.reset_metrics()
+            order = epoch_order(training, epoch, num_train, steps, us)[row:]
+            for block in blocks(order, step, training.check_weights_every):
                 with report.timing(len(block) * training.batch_size):
                     loss, accuracy = (float(value) for value in run_steps(block, step))
                 step += len(block)
-                check_loss(us, loss, step)
+                signal_name = check_in(us, loss, step, stop.received)
                 report.progress(epoch, step, loss, accuracy)
                 if step % training.check_weights_every == 0:
                     check_weights(model, step)
+                if signal_name and step % steps:
+                    save(us, model, folder, step, steps, training)
+                    raise Stopped(f"{signal_name} stopped the run after step {step}; it goes on from its checkpoint.")
             metrics = global_metrics(model)
             average_statistics(model)
             if num_train < len(data.train_images):
                 validated = evaluate(model, data.train_images[num_train:], data.train_labels[num_train:])
                 metrics |= dict(zip(("val_loss", "val_accuracy"), validated, strict=True))
             report.end_epoch(step, float(model.optimizer.learning_rate), metrics)
+            save(us, model, folder, step, steps, training)
+            if signal_name and step < steps * training.epochs:
+                raise Stopped(f"{signal_name} stopped the run after epoch {epoch}; it goes on from its checkpoint.")
         digest = check_weights(model, step)
         test_loss, test_accuracy = evaluate(model, data.test_images, data.test_labels)
         if us.rank == 0:
@@ -102,6 +113,22 @@ def stage(us: World, name: str) -> Dataset:
     return data
 
 
+def divide(training: Training, data: Dataset, us: World) -> tuple[int, int]:
+    """Return the number of images to train on (the rest, at the end, validates) and of steps in an epoch.
+
+    Raises:
+        WorldError: there are too few images for one step.
+    """
+    num_train = int(len(data.train_images) * (1 - training.validation_split))
+    steps = num_train // (training.batch_size * us.size)
+    if not steps:
+        raise WorldError(
+            f"train.batch_size: a step takes {training.batch_size} images on each of {us.size} ranks, but {data.name} "
+            f"has {num_train} to train on. Use a smaller batch or fewer ranks."
+        )
+    return num_train, steps
+
+
 def build_model(training: Training, data: Dataset, precision: str, steps: int) -> HorovodModel:
     """Return the compiled model of a job; `steps` is the number of steps of the whole run."""
     inputs, outputs = find_model(training.model)(data.train_images.shape[1:], data.num_classes, training.dropout)
@@ -112,6 +139,9 @@ def build_model(training: Training, data: Dataset, precision: str, steps: int) -
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
         metrics=["accuracy"],
     )
+    nothing = tf.zeros((1, data.num_classes))
+    model.compute_metrics(None, nothing, nothing)  # metrics get their variables in use; a checkpoint may bring values
+    model.reset_metrics()
     return model
 
 
@@ -167,11 +197,70 @@ def blocks(order: np.ndarray, step: int, check_every: int) -> Iterator[np.ndarra
         row = stop
 
 
-def check_loss(us: World, loss: float, step: int) -> None:
-    """Stop all ranks when the loss of one is not finite. Collective."""
-    failure: HpcdlError | None = None
-    if not math.isfinite(loss):
-        failure = HpcdlError(
-            f"the loss became {loss} before step {step}. Lower the learning rate, or use precision float32."
-        )
+def check_in(us: World, loss: float, step: int, signal_name: str | None) -> str | None:
+    """Stop all ranks when the loss of one is not finite; return the signal that any of them got. Collective.
+
+    Raises:
+        WorldError: on all ranks: the loss of one of them is not finite.
+    """
+    for rank, (host, theirs, _) in enumerate(everyone := us.allgather((us.host, loss, signal_name))):
+        if not math.isfinite(theirs):
+            raise WorldError(
+                f"rank {rank} on {host}: the loss became {theirs} before step {step}. "
+                "Lower the learning rate, or use precision float32."
+            )
+    return next((name for _, _, name in everyone if name), None)
+
+
+class StopSignal:
+    """Notes SIGTERM and SIGUSR1, which Slurm sends before the time limit; the loop looks when it can stop."""
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.received = signal.Signals(number).name
+
+
+def save(us: World, model: HorovodModel, folder: Path, step: int, steps: int, training: Training) -> None:
+    """Write a checkpoint; training goes on only when it is on the disk. Collective.
+
+    Raises:
+        WorldError: on all ranks: it could not be written.
+    """
+    arrays, failure = capture(model, us), None
+    if us.rank == 0:
+        info = {"step": step, "steps_per_epoch": steps, "ranks": us.size, "batch_size": training.batch_size}
+        try:
+            save_checkpoint(folder, step, arrays, info, training.keep_checkpoints)
+        except OSError as fault:
+            failure = WorldError(f"{folder}: the checkpoint of step {step} cannot be written ({fault.strerror}).")
     us.first_failure(failure)
+
+
+def resume(us: World, model: HorovodModel, folder: Path, steps: int, batch_size: int) -> int:
+    """Go on from the newest whole checkpoint in the run's folder; return the steps done, 0 without one. Collective.
+
+    With the same ranks and batch the continued run is the uninterrupted one, bit by bit. With others it goes on at the
+    same image of the same epoch, and says so.
+    """
+    found = us.broadcast(load_checkpoint(folder) if us.rank == 0 else None)
+    if found is None:
+        return 0
+    arrays, info = found
+    restore(model, us, arrays, info["ranks"])
+    epochs, row = divmod(info["step"], info["steps_per_epoch"])
+    row = min(row * info["ranks"] * info["batch_size"] // (us.size * batch_size), steps - 1)
+    done = epochs * steps + row
+    if done != info["step"]:
+        model.optimizer.iterations.assign(done)  # the learning rate's schedule counts in the new steps
+    if us.rank == 0:
+        print(f"Continue after step {done}, from {info['path']}")
+        if (info["ranks"], info["batch_size"]) != (us.size, batch_size):
+            print(
+                f"It was written by {info['ranks']} ranks with {info['batch_size']} images each; now there are "
+                f"{us.size} with {batch_size}: other images share a step, and the numbers are no longer that run's."
+            )
+    return done

@@ -24,6 +24,12 @@ class WorldError(HpcdlError):
     """The ranks are not those that were asked for, or do not agree."""
 
 
+class Stopped(WorldError):
+    """A signal asked the run to leave; it did, with a checkpoint, on all ranks together."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: not done, try again; the batch script requeues on it
+
+
 @dataclass(frozen=True)
 class World:
     """The ranks of one run, seen from one of them. One process without MPI is a world of size 1."""

@@ -29,7 +29,7 @@ def network():
 def train(model, optimizer, batches):
     model.compile(optimizer, "sparse_categorical_crossentropy")
     model.fit(images[: 32 * batches], labels[: 32 * batches], batch_size=32, shuffle=False, verbose=0)
-    return {"weights": horovod.weight_hash(model), "scale": float(np.array(model.optimizer.dynamic_scale))}
+    return {"weights": horovod.weight_hash(model), "scale": float(model.optimizer.dynamic_scale.value.numpy())}
 
 
 def scaled(optimizer):

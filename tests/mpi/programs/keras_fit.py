@@ -31,7 +31,7 @@ class Spy(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         layer = next(layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization))
-        self.before = [np.array(layer.moving_mean.value), np.array(layer.moving_variance.value)]
+        self.before = [layer.moving_mean.value.numpy(), layer.moving_variance.value.numpy()]
         self.train_logs = dict(logs)
 
 
@@ -41,7 +41,7 @@ history = model.fit(
     *mine, batch_size=32, epochs=2, verbose=0, callbacks=[spy], validation_data=horovod.shard(test_images, test_labels)
 )
 normalisation = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
-seeds = [np.array(v.value).tolist() for v in model.non_trainable_variables if "seed_generator_state" in v.path]
+seeds = [v.value.numpy().tolist() for v in model.non_trainable_variables if "seed_generator_state" in v.path]
 probabilities = model.predict(test_images, verbose=0)
 everyone = us.allgather(
     {
@@ -49,8 +49,8 @@ everyone = us.allgather(
         "history": history.history,
         "before": [value.tolist() for value in spy.before],
         "after": [
-            np.array(normalisation.moving_mean.value).tolist(),
-            np.array(normalisation.moving_variance.value).tolist(),
+            normalisation.moving_mean.value.numpy().tolist(),
+            normalisation.moving_variance.value.numpy().tolist(),
         ],
         "seeds": seeds,
         "local_accuracy": float(spy.train_logs["accuracy"]),
