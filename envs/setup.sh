@@ -181,6 +181,7 @@ if ! { log=$(mktemp "${TMPDIR:-/tmp}/hpcdl-setup.XXXXXX.log") && mkdir -p "$whee
     fail "cannot write to ${TMPDIR:-/tmp} or $wheels" "choose other folders with TMPDIR=DIR and XDG_CACHE_HOME=DIR"
 fi
 trap 'rm -rf "$build"' EXIT
+trap 'printf "\ninterrupted; the next call makes it good\n" >&2; exit 130' INT TERM
 
 echo "Setting up ${VENV#"$PWD"/}: Python $python_version, MPI=$MPI, GPU=$GPU"
 if [[ -n $fresh ]]; then
