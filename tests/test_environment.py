@@ -219,6 +219,11 @@ class TestWhatIsMissingIsSaidBeforeTheWork:
         assert f"{name}={value} is not known" in message
         assert allowed in message
 
+    def test_a_path_with_a_space(self, machine, tmp_path):
+        message = machine.refusal(VENV=str(tmp_path / "my environment"))
+        assert "my environment has a space" in message
+        assert "VENV=DIR" in message
+
     def test_unknown_argument(self, machine):
         done = machine.setup("--help-me")
         assert (done.returncode, done.stdout) == (2, "")
