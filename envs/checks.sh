@@ -47,12 +47,12 @@ check_python_headers() {
 }
 
 check_compiler() { # Set CXX to a compiler that takes C++17, and look for make.
-    local candidate found=""
+    local candidate found="" program
+    program=$'#include <optional>\nint main() { std::optional<int> x{0}; if constexpr (sizeof(int) > 1) return *x; }'
     for candidate in ${CXX:-c++ g++ clang++}; do
         command -v "$candidate" >/dev/null || continue
         found=$candidate
-        if printf '#include <optional>\nint main() { std::optional<int> x{0}; if constexpr (sizeof(int) > 1) return *x; }\n' |
-            "$candidate" -std=c++17 -x c++ -o /dev/null - 2>/dev/null; then
+        if "$candidate" -std=c++17 -x c++ -o /dev/null - 2>/dev/null <<<"$program"; then
             export CXX=$candidate
             break
         fi

@@ -54,10 +54,8 @@ cached_wheel() { # cached_wheel NAME: print the path of NAME's wheel in the cach
     return 1
 }
 
-keep_wheel() { # keep_wheel FILE: into the cache in one rename, so that nobody ever sees half of it.
-    mkdir -p "$wheels"
-    mv -f "$1" "$wheels/.$$.${1##*/}"
-    mv -f "$wheels/.$$.${1##*/}" "$wheels/${1##*/}"
+keep_wheel() { # keep_wheel FILE: from $build, a folder inside $wheels: one rename, so that nobody ever sees half of it.
+    mv -f "$1" "$wheels/"
 }
 
 build_horovod() { # Fetch, patch and compile Horovod; put its wheel into the cache.

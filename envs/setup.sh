@@ -62,6 +62,7 @@ step() { # step TITLE COMMAND...: run it with its output in the log; say what ru
 choose() { # Settle MPI, GPU, the Python and the name of the build.
     MPI=${MPI:-$(marked mpi)} MPI=${MPI:-pypi}
     GPU=${GPU:-$(marked gpu)} GPU=${GPU:-none}
+    [[ $VENV != *[[:space:]]* ]] || fail "the path $VENV has a space, which MPI's compilers do not take" "choose another folder with VENV=DIR"
     [[ $MPI == pypi || $MPI == site ]] || fail "MPI=$MPI is not known" "MPI is pypi or site"
     [[ $GPU == none || $GPU == nccl ]] || fail "GPU=$GPU is not known" "GPU is none or nccl"
     find_python
@@ -181,6 +182,7 @@ if ! { log=$(mktemp "${TMPDIR:-/tmp}/hpcdl-setup.XXXXXX.log") && mkdir -p "$whee
     fail "cannot write to ${TMPDIR:-/tmp} or $wheels" "choose other folders with TMPDIR=DIR and XDG_CACHE_HOME=DIR"
 fi
 trap 'rm -rf "$build"' EXIT
+trap 'printf "\ninterrupted; the next call makes it good\n" >&2; exit 130' INT TERM
 
 echo "Setting up ${VENV#"$PWD"/}: Python $python_version, MPI=$MPI, GPU=$GPU"
 if [[ -n $fresh ]]; then

@@ -14,6 +14,7 @@ from hpcdl.run.local import mpirun_command, mpirun_environment
 from hpcdl.train.doctor import REPORT
 
 SETUP = "run envs/setup.sh"
+MODULES = "load the modules that the environment was made with, or make it anew by envs/setup.sh"
 TIME_LIMIT_S = 180
 """Seconds for each of the two probes. TensorFlow's import takes 5 s from a local disk, longer from a shared one."""
 
@@ -89,7 +90,7 @@ def _judge_package(name: str, about: dict[str, str | None]) -> Check:
     if about["version"] is None:
         return Check(name, "missing", f"{name} is not installed for {sys.executable}: {SETUP}")
     if about["error"]:
-        return Check(name, about["version"], f"{name} cannot be imported ({about['error']}): {SETUP}")
+        return Check(name, about["version"], f"{name} cannot be imported ({about['error']}): {MODULES}")
     # A module system's PYTHONPATH comes before the environment and brings packages compiled for something else.
     for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         if entry and about["file"] and Path(entry).resolve() in Path(about["file"]).resolve().parents:

@@ -89,7 +89,8 @@ def test_a_package_that_is_missing_or_cannot_be_imported():
         "horovod": f"horovod is not installed for {sys.executable}: run envs/setup.sh"
     }
     assert problems(judge_mpi({"packages": {"mpi4py": broken}, "libmpi": []}, "")) == {
-        "mpi4py": "mpi4py cannot be imported (RuntimeError: cannot load MPI library): run envs/setup.sh"
+        "mpi4py": "mpi4py cannot be imported (RuntimeError: cannot load MPI library): load the modules that the "
+        "environment was made with, or make it anew by envs/setup.sh"
     }
 
 

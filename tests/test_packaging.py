@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -82,10 +81,13 @@ def test_the_command_line_imports_nothing_heavy():
 
 
 def test_the_command_line_starts_at_once():
+    """In processor time, which a busy machine stretches less than the time on the clock."""
+
     def start_s() -> float:
-        began = time.monotonic()
+        before = os.times()
         subprocess.run([sys.executable, "-m", "hpcdl", "--version"], check=True, capture_output=True)
-        return time.monotonic() - began
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(start_s() for _ in range(5)) < 0.25
 

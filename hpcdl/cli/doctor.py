@@ -1,8 +1,12 @@
 """`hpcdl doctor`: is the environment fit for data-parallel training?"""
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from hpcdl.doctor import Check
 
 
 class Format(str, Enum):
@@ -16,9 +20,13 @@ def doctor(
     format: Format = typer.Option(Format.table, "--format", help="A table for people, or a JSON list of objects."),
 ) -> None:
     """Check the environment: versions, MPI, Horovod, GPUs, a sum over two ranks. Exit code 1 if anything is wrong."""
+    from rich.console import Console
+
     from hpcdl.doctor import examine
 
-    checks = examine()
+    # Shown to a person at a terminal only.
+    with Console(stderr=True).status("importing the packages, then summing over two ranks (about 10 s)"):
+        checks = examine()
     if format is Format.json:
         _print_json(checks)
     else:
@@ -27,14 +35,14 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _print_json(checks) -> None:
+def _print_json(checks: "list[Check]") -> None:
     import json
     from dataclasses import asdict
 
     print(json.dumps([{**asdict(check), "ok": check.problem is None} for check in checks], indent=2))
 
 
-def _print_table(checks) -> None:
+def _print_table(checks: "list[Check]") -> None:
     from rich.console import Console
 
     width = max(len(check.name) for check in checks)
