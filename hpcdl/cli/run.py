@@ -46,7 +46,7 @@ def run(
     overrides = parse_changes(changes)
     job = load_job(job_file, overrides)
     try:
-        prepare(job.train.data)
+        prepare(job.training.data)
     except DataError as error:
         if not fallback:
             raise
@@ -56,10 +56,10 @@ def run(
         )
         overrides |= {"train.data": fallback, "name": f"{job.name}-on-{fallback}", "expect": {}}
         job = load_job(job_file, overrides)
-        prepare(job.train.data)
+        prepare(job.training.data)
     local = LocalRun(job, job_file, num_ranks or job.resources.ranks, runs)
     print(f"Run {local.folder}")
-    _show(local, job.train.epochs)
+    _show(local, job.training.epochs)
     if local.exit_code:
         print(f"error: the run failed with exit code {local.exit_code}; see {local.error}", file=sys.stderr)
         raise typer.Exit(local.exit_code)
