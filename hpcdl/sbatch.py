@@ -4,10 +4,10 @@ import re
 from typing import Any, Literal
 
 from hpcdl.errors import HpcdlError, JobFileError, SiteError
-from hpcdl.fit import check_gpus, choose_partition
+from hpcdl.fit import check_account, cores_per_rank
 from hpcdl.job import Job
 from hpcdl.settings import Settings
-from hpcdl.site import Site
+from hpcdl.site import Partition, Site
 
 Options = dict[str, Any]
 """By long name, in the order of the script: a text, or True for an option without a value."""
@@ -20,19 +20,17 @@ GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socke
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9%+,./:=@^_{}\[\]*()&|-]+", re.ASCII)
 
 
-def sbatch_options(job: Job, site: Site, settings: Settings) -> Options:
-    """Return the options for `job` at `site`.
+def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: Settings) -> Options:
+    """Return the options for `job` in `partition` of `site`.
 
     The job's resources, its log names, the user's account and address for mails, the site's partition and its own
     options; then the job's `slurm:` section, which replaces any of these but the resources (`false` leaves one out).
 
     Raises:
         JobFileError: `slurm:` says what `resources:` or `name:` already says.
-        SiteError: the site cannot run the job.
+        SiteError: the site wants an account, or refuses an option.
     """
-    partition = choose_partition(job, site)
-    check_gpus(job.resources, site, partition)
-    asked = _asked_for(job, site)
+    asked = _asked_for(job, site, partition)
     prefix = job.log_prefix.replace("%", "%%")
     others: Options = {
         "output": site.log_names.output.replace("{prefix}", prefix),
@@ -47,13 +45,12 @@ def sbatch_options(job: Job, site: Site, settings: Settings) -> Options:
         if name in taken:
             raise JobFileError(f"slurm.{name}: the job says this in other words (resources, name); change it there.")
     merged = {**asked, **others, **job.slurm}
-    if site.account_required and not merged.get("account"):
-        raise SiteError(
-            f"site {site.name} wants an account (the budget that pays). "
-            "Write `account: NAME` into your settings file, or `slurm: {account: NAME}` into the job file."
-        )
+    check_account(str(merged["account"] or "") or None, site)
     rank = {name: place for place, name in enumerate(ORDER)}
     names = sorted((name for name in merged if merged[name] is not False), key=lambda name: rank.get(name, len(rank)))
+    for name in names:
+        if name in site.refuses:
+            raise SiteError(f"--{name}: site {site.name} rejects a job with this option; leave out what asks for it.")
     return {name: merged[name] if merged[name] is True else str(merged[name]) for name in names}
 
 
@@ -84,22 +81,17 @@ def directive(name: str, value: str | Literal[True]) -> str:
     return f'--{name}="{escaped}"'
 
 
-def _asked_for(job: Job, site: Site) -> Options:
+def _asked_for(job: Job, site: Site, partition: Partition | None) -> Options:
     """What the job's own resources come to at this site."""
     resources = job.resources
     options: Options = {"nodes": resources.nodes, "ntasks": resources.ranks}
     if resources.nodes > 1:  # on one node --ntasks says it all; on more Slurm may spread the ranks unevenly
         options["ntasks-per-node"] = resources.ranks_per_node
-    if cores := _cores_per_rank(job, site):
+    if cores := cores_per_rank(resources, site, partition):
         options["cpus-per-task"] = cores
+    if resources.memory_per_node_gib:
+        options["mem"] = f"{resources.memory_per_node_gib}G"  # Slurm's G are GiB
     return options | {"time": resources.time, "job-name": job.name} | _gpu_option(job, site)
-
-
-def _cores_per_rank(job: Job, site: Site) -> int | None:
-    resources = job.resources
-    if resources.cores_per_rank or not resources.gpus_per_node or not site.gpu or not site.gpu.cores_per_gpu:
-        return resources.cores_per_rank
-    return max(1, resources.gpus_per_node * site.gpu.cores_per_gpu // resources.ranks_per_node)
 
 
 def _gpu_option(job: Job, site: Site) -> Options:

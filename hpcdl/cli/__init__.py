@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import collect, doctor, run, script
+from hpcdl.cli import collect, doctor, run, script, sites
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(script.render)
+app.add_typer(sites.sites)
+app.command()(sites.schema)
 app.command()(run.run)
 app.command()(collect.collect)
 app.command()(run.train)

@@ -9,7 +9,9 @@ from hpcdl.cli.run import SET_OPTION
 
 def render(
     job_file: Path = typer.Argument(..., metavar="JOB", help="The job file (YAML)."),
-    site: str = typer.Option("local", "--site", help="The site: the name of a profile, or a profile's path."),
+    site: str | None = typer.Option(
+        None, "--site", help="The site: a profile's name or path; by default the one of your settings, or local."
+    ),
     changes: list[str] = SET_OPTION,
     output: Path | None = typer.Option(None, "-o", "--output", help="Write the script to this file."),
 ) -> None:
@@ -25,7 +27,7 @@ def render(
     text = script.render(
         job=load_job(job_file, parse_changes(changes)),
         job_file=str(job_file),
-        site=load_site(site, settings.folder("sites")),
+        site=load_site(site or settings.site, settings.folder("sites")),
         settings=settings,
         changes=changes or [],
     )
