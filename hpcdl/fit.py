@@ -21,7 +21,7 @@ def choose_partition(job: Job, site: Site) -> Partition | None:
     if not site.partitions:
         return None
     choosing = {key for partition in site.partitions.values() for key in partition.options}
-    asked = {key: str(value) for key, value in job.slurm.items() if key in choosing}
+    asked = {key: str(value) for key, value in job.slurm.items() if key in choosing and value is not False}
     named = {
         name: partition
         for name, partition in site.partitions.items()

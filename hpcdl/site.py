@@ -188,6 +188,8 @@ class Site(Section):
     """sbatch options for every job here."""
     refuses: list[OptionName] = Field(default=[])
     """sbatch options that the site rejects."""
+    plugin_options: list[OptionName] = Field(default=[])
+    """Options that plugins of the site add to sbatch; a plain sbatch does not know them."""
     modules: Modules = Modules()
     software: Literal["venv", "container"] | None = None
     """Where the Python packages come from at this site, as its manual advises."""

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from hpcdl import resources
 from hpcdl.cli import app
 from hpcdl.errors import HpcdlError
 from hpcdl.site import load_site, site_files
+
+LECTURE = str(resources.folder("jobs") / "mnist_lecture.yaml")
 
 
 def said(*arguments: str) -> str:
@@ -68,8 +71,8 @@ def test_detect_on_an_unknown_machine_says_what_to_do(own, monkeypatch):
 
 
 def test_render_goes_to_the_site_of_the_settings(own):
-    script = said("render", "jobs/mnist_lecture.yaml")
-    assert script == said("render", "jobs/mnist_lecture.yaml", "--site", "attic")
+    script = said("render", LECTURE)
+    assert script == said("render", LECTURE, "--site", "attic")
     assert "mpirun" in script
 
 
@@ -77,3 +80,13 @@ def test_schema_is_json(own):
     assert json.loads(said("schema", "site"))["title"] == "Site"
     with pytest.raises(HpcdlError, match="no schema of 'sites'; there are job, site, settings"):
         said("schema", "sites")
+
+
+def test_import_writes_a_profile_that_render_takes(own, monkeypatch):
+    lines = Path(__file__).parent / "slurm" / "scontrol"
+    (own / "scontrol").write_text(f'#!/bin/sh\nexec cat "{lines}/$2.txt"\n')
+    (own / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{own}:/usr/bin:/bin")
+    assert said("sites", "import", "here", "-o", str(own / "here.yaml")) == ""
+    script = said("render", LECTURE, "--site", "here", "--set", "resources.nodes=2")
+    assert "#SBATCH --partition=gpus\n#SBATCH --gres=gpu:1\n" in script

@@ -36,6 +36,7 @@ def chosen(overrides: dict, site: dict = SITE):
     [
         ({}, {"partition": "gpu"}),
         ({"resources.gpus_per_node": 0}, {"partition": "cpu"}),
+        ({"slurm.partition": False}, {"partition": "gpu"}),
         ({"slurm.partition": "small"}, {"partition": "small"}),
         ({"slurm.qos": "debug", "resources.time": "00:30:00"}, {"partition": "gpu", "qos": "debug"}),
         ({"resources.nodes": 8, "resources.time": "24:00:00", "resources.gpus_per_node": 4}, {"partition": "gpu"}),

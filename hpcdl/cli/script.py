@@ -17,8 +17,6 @@ def render(
 ) -> None:
     """Print the batch script of a job, as it would be submitted at a site."""
     from hpcdl import script
-    from hpcdl.errors import HpcdlError
-    from hpcdl.files import write_atomically
     from hpcdl.job import load_job, parse_changes
     from hpcdl.settings import load_settings
     from hpcdl.site import load_site
@@ -31,6 +29,14 @@ def render(
         settings=settings,
         changes=changes or [],
     )
+    write_or_print(text, output)
+
+
+def write_or_print(text: str, output: Path | None) -> None:
+    """Write `text` to the file that the user named, whole or not at all; print it when there is none."""
+    from hpcdl.errors import HpcdlError
+    from hpcdl.files import write_atomically
+
     if output is None:
         typer.echo(text, nl=False)
         return

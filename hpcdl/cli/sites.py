@@ -1,6 +1,10 @@
 """`hpcdl sites` and `hpcdl schema`: the profiles of sites, and what the files may hold."""
 
+from pathlib import Path
+
 import typer
+
+from hpcdl.cli.script import write_or_print
 
 sites = typer.Typer(name="sites", help="The profiles of sites: which there are, what one says, where this is.")
 
@@ -43,6 +47,19 @@ def detect_site() -> None:
             "(variables, files or host names) into your folder of sites; `hpcdl sites show generic` is a beginning."
         )
     typer.echo(site.name)
+
+
+@sites.command("import")
+def import_site(
+    name: str = typer.Argument(..., help="The name for the site."),
+    output: Path | None = typer.Option(None, "-o", "--output", help="Write the profile to this file."),
+) -> None:
+    """Print a first profile of the cluster that one is on, from what its Slurm says of partitions and nodes."""
+    from datetime import date
+
+    from hpcdl.survey import ask_slurm, profile
+
+    write_or_print(profile(name, *ask_slurm(), date.today()), output)
 
 
 def schema(kind: str = typer.Argument(..., metavar="job|site|settings", help="The kind of file.")) -> None:
