@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from hpcdl import values, yamlfile
 from hpcdl.errors import JobFileError
+from hpcdl.sweep import Sweep
 from hpcdl.values import OptionName, OptionValue, Positive, TimeLimit, VariableName
 from hpcdl.yamlfile import Section
 
@@ -176,6 +177,8 @@ class Job(Section):
     command: Command | None = None
     """What each rank runs instead of a training of hpcdl's: a text, or a list of words. A text is cut into words as a
     shell does; nothing in it is expanded."""
+    sweep: Sweep | None = None
+    """Many trainings instead of one, as a job array."""
     env: dict[VariableName, str] = Field(default={})
     """Environment variables of the job, taken literally; they come before the site's."""
     slurm: dict[OptionName, OptionValue] = Field(default={})
@@ -196,6 +199,8 @@ class Job(Section):
         if (self.train is None) == (self.command is None):
             found = "neither" if self.train is None else "both"
             raise ValueError(f"a job has either a `train:` section or a `command:`; this file has {found}.")
+        if self.sweep and not self.train:
+            raise ValueError("a `sweep:` needs a `train:` section, whose values it changes.")
         return self
 
     @property

@@ -22,6 +22,8 @@ def pbs_directives(job: Job, site: Site, partition: Partition | None, settings: 
         JobFileError: the job's `slurm:` section says what qsub has no word for.
         SiteError: the site wants an account.
     """
+    if job.sweep:
+        raise JobFileError(f"sweep: site {site.name} takes jobs through qsub, for which hpcdl writes no arrays.")
     resources = job.resources
     slurm = {name: value for name, value in job.slurm.items() if value is not False}
     account = slurm.pop("account", settings.account_at(site.name))

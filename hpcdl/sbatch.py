@@ -12,7 +12,7 @@ from hpcdl.site import Partition, Site
 Options = dict[str, Any]
 """By long name, in the order of the script: a text, or True for an option without a value."""
 
-ORDER = """nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
+ORDER = """array nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
 partition qos constraint gres gpus-per-node gpus-per-task reservation""".split()
 """The order of the lines in a script, for the eye; others follow."""
 
@@ -31,10 +31,9 @@ def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: 
         SiteError: the site wants an account, or refuses an option.
     """
     asked = _asked_for(job, site, partition)
-    prefix = job.log_prefix.replace("%", "%%")
     others: Options = {
-        "output": site.log_names.output.replace("{prefix}", prefix),
-        "error": site.log_names.error.replace("{prefix}", prefix),
+        "output": _log_name(site.log_names.output, job),
+        "error": _log_name(site.log_names.error, job),
         "account": settings.account_at(site.name) or False,
         "mail-user": settings.mail_user or False,
         **(partition.options if partition else {}),
@@ -91,7 +90,16 @@ def _asked_for(job: Job, site: Site, partition: Partition | None) -> Options:
         options["cpus-per-task"] = cores
     if resources.memory_per_node_gib:
         options["mem"] = f"{resources.memory_per_node_gib}G"  # Slurm's G are GiB
+    if job.sweep:
+        throttle = f"%{job.sweep.throttle}" if job.sweep.throttle else ""
+        options["array"] = f"0-{len(job.sweep.all_points()) - 1}{throttle}"
     return options | {"time": resources.time, "job-name": job.name} | _gpu_option(job, site)
+
+
+def _log_name(pattern: str, job: Job) -> str:
+    """A log's name in sbatch's words; the tasks of an array have one each."""
+    name = pattern.replace("%j", "%A_%a") if job.sweep else pattern
+    return name.replace("{prefix}", job.log_prefix.replace("%", "%%"))
 
 
 def _gpu_option(job: Job, site: Site) -> Options:

@@ -60,6 +60,7 @@ def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Seq
         "modules": settings.modules_at(site.name),
         "venv": settings.venv_at(site.name),
         "env": site.env | job.env,
+        "points": [str(number) for number in range(len(job.sweep.all_points()))] if job.sweep else [],
         "command": launch(job, site, partition, options.get("cpus-per-task")) + payload(job, job_file, changes),
     }
     template = TEMPLATES[site.scheduler]

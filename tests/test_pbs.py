@@ -48,6 +48,7 @@ def test_without_a_mail_type_no_mail_is_asked_for():
 @pytest.mark.parametrize(
     ("overrides", "settings", "sentence"),
     [
+        ({"sweep": {"grid": {"train.seed": [1, 2]}}}, {}, r"sweep: .* no arrays"),
         ({"slurm.reservation": "x"}, {}, r"slurm\.reservation: .* --set slurm\.reservation=false"),
         ({"slurm.mail-type": "TIME_LIMIT"}, {}, r"slurm\.mail-type: 'TIME_LIMIT' has no letter"),
         ({}, {"account": "a b"}, r"account: 'a b' cannot stand in a #PBS line"),

@@ -174,6 +174,14 @@ def test_a_rank_gets_the_cores_of_its_gpus_unless_the_job_says_how_many():
     assert sbatch_options(job(four | {"resources.cores_per_rank": 8}), profile, Settings())["cpus-per-task"] == "8"
 
 
+def test_a_sweep_is_an_array_with_a_log_for_each_task():
+    sweep = {"sweep": {"grid": {"train.seed": [1, 2, 3]}}}
+    asked = sbatch_options(job(sweep), load_site("jureca"), Settings())
+    assert (asked["array"], asked["output"], asked["error"]) == ("0-2", "mnist_out.%A_%a", "mnist_err.%A_%a")
+    with pytest.raises(JobFileError, match=r"slurm\.array"):
+        sbatch_options(job({**sweep, "slurm.array": "0-9"}), load_site("jureca"), Settings())
+
+
 def test_a_percent_sign_in_the_log_prefix_is_no_pattern():
     asked = sbatch_options(job({"train.data": "50%j"}), load_site("jureca"), Settings())
     assert asked["output"] == "50%%j_out.%j"

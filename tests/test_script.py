@@ -78,6 +78,19 @@ def test_a_command_of_one_s_own_gets_a_place_to_meet_and_its_variables(golden):
     golden("command--jureca-dc.sh", render(job, "command.yaml", load_site("jureca-dc"), settings))
 
 
+@pytest.mark.parametrize("site", ["jureca", "local"])
+def test_a_sweep_is_a_job_array_or_a_loop(site, golden):
+    job = load_job(GOLDEN / "sweep.yaml")
+    golden(f"sweep--{site}.sh", render(job, "sweep.yaml", load_site(site), Settings()))
+
+
+def test_a_point_that_fails_does_not_keep_the_others_from_running():
+    script = render(load_job(GOLDEN / "sweep.yaml"), "sweep.yaml", load_site("local"), Settings())
+    stand_in = 'mpirun() { echo "${@: -1}"; [ "${@: -1}" != 1 ] || return 9; }\n'
+    ran = subprocess.run(["bash", "-c", stand_in + script], capture_output=True, text=True, check=False)
+    assert (ran.stdout.split(), ran.returncode) == (["0", "1", "2", "3", "4"], 9)
+
+
 def test_the_place_to_meet_is_the_first_node_by_its_fast_name(tmp_path):
     job = load_job(GOLDEN / "command.yaml")
     script = render(job, "command.yaml", load_site("jureca-dc"), Settings(account="example"))

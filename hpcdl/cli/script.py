@@ -18,12 +18,17 @@ def render(
     """Print the batch script of a job, as it would be submitted at a site."""
     from hpcdl import script
     from hpcdl.job import load_job, parse_changes
+    from hpcdl.points import load_points
     from hpcdl.settings import load_settings
     from hpcdl.site import load_site
 
     settings = load_settings()
+    overrides = parse_changes(changes)
+    job = load_job(job_file, overrides)
+    if job.sweep:
+        load_points(job_file, overrides)  # a faulty point is found here, not hours later in the array
     text = script.render(
-        job=load_job(job_file, parse_changes(changes)),
+        job=job,
         job_file=str(job_file),
         site=load_site(site or settings.site, settings.folder("sites")),
         settings=settings,
