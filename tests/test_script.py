@@ -142,6 +142,13 @@ def test_srun_repeats_the_cores_that_the_job_asked_for(lecture):
     assert re.search(r"^srun .*--cpus-per-task=6 ", script, re.MULTILINE)
 
 
+def test_a_variable_of_the_job_comes_before_the_site_s(lecture):
+    site = load_site("generic").model_copy(update={"env": {"NCCL_DEBUG": "WARN", "SITE": "1"}})
+    script = render(lecture.model_copy(update={"env": {"NCCL_DEBUG": "INFO"}}), LECTURE, site, SETTINGS)
+    assert "export NCCL_DEBUG=INFO\nexport SITE=1\n" in script
+    assert "WARN" not in script
+
+
 def test_the_pmix_switch_is_the_profile_s(lecture):
     site = load_site("generic")
     launch = site.launch.model_copy(update={"mpi": "pmix", "options": ["--cpu-bind=none"]})
