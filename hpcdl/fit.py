@@ -1,6 +1,7 @@
 """Does a job fit a site? Asked before the queue is: what would be refused or wait for ever is refused here."""
 
 import difflib
+import fnmatch
 
 from hpcdl.errors import SiteError
 from hpcdl.job import Job, Resources
@@ -20,7 +21,7 @@ def choose_partition(job: Job, site: Site) -> Partition | None:
     if not site.partitions:
         return None
     choosing = {key for partition in site.partitions.values() for key in partition.options}
-    asked = {key: str(value) for key, value in job.slurm.items() if key in choosing}
+    asked = {key: str(value) for key, value in job.slurm.items() if key in choosing and value is not False}
     named = {
         name: partition
         for name, partition in site.partitions.items()
@@ -64,6 +65,33 @@ def check_gpus(resources: Resources, site: Site, partition: Partition | None) ->
         )
 
 
+def check_account(account: str | None, site: Site) -> None:
+    """Check the account that pays, None when the user has named none.
+
+    Raises:
+        SiteError: the site wants one, or one of another form.
+    """
+    rule = site.account
+    if rule.required and not account:
+        raise SiteError(
+            f"site {site.name} wants an account (the budget that pays). "
+            "Write `account: NAME` into your settings file, or `slurm: {account: NAME}` into the job file."
+        )
+    if account and rule.patterns and not any(fnmatch.fnmatchcase(account, pattern) for pattern in rule.patterns):
+        raise SiteError(
+            f"account {account!r}: at site {site.name} an account looks like {' or '.join(rule.patterns)} "
+            f"(as of {rule.as_of}, {rule.source})."
+        )
+
+
+def cores_per_rank(resources: Resources, site: Site, partition: Partition | None) -> int | None:
+    """The CPUs of each rank: the job's own number, else what goes with its GPUs here, else None."""
+    per_gpu = (partition and partition.cores_per_gpu) or (site.gpu and site.gpu.cores_per_gpu)
+    if resources.cores_per_rank or not resources.gpus_per_node or not per_gpu:
+        return resources.cores_per_rank
+    return max(1, resources.gpus_per_node * per_gpu // resources.ranks_per_node)
+
+
 def _no_such_partition(asked: dict[str, str], site: Site) -> str:
     wanted = ", ".join(f"{key} {value}" for key, value in asked.items())
     words = [f"slurm.{key}: {value}" for key, value in asked.items()]
@@ -88,18 +116,30 @@ def _check_kind(kind: str, name: str, partition: Partition, site: Site, asked: b
 def _check_limits(resources: Resources, name: str, partition: Partition, site: Site) -> None:
     where = f"partition {name} of site {site.name}"
     since = f"(as of {partition.as_of}, {partition.source})"
-    if partition.max_nodes and resources.nodes > partition.max_nodes:
-        raise SiteError(f"resources.nodes: {resources.nodes}, but {where} gives at most {partition.max_nodes} {since}.")
-    if partition.min_nodes and resources.nodes < partition.min_nodes:
-        raise SiteError(f"resources.nodes: {resources.nodes}, but {where} takes {partition.min_nodes} or more {since}.")
-    if partition.max_time and resources.time_s > seconds(partition.max_time):
+    nodes, time_s = resources.nodes, resources.time_s
+    if partition.max_nodes and nodes > partition.max_nodes:
+        raise SiteError(f"resources.nodes: {nodes}, but {where} gives at most {partition.max_nodes} {since}.")
+    if partition.min_nodes and nodes < partition.min_nodes:
+        raise SiteError(f"resources.nodes: {nodes}, but {where} takes {partition.min_nodes} or more {since}.")
+    longest = next((step.max_time for step in partition.max_time_by_nodes if nodes <= step.nodes), partition.max_time)
+    if longest and time_s > seconds(longest):
         raise SiteError(
-            f"resources.time: {resources.time}, but {where} gives at most {partition.max_time} {since}; "
-            "the job would wait for ever."
+            f"resources.time: {resources.time}, but {where} gives at most {longest} to a job of {nodes} "
+            f"{'nodes' if nodes > 1 else 'node'} {since}; the job would wait for ever."
+        )
+    if partition.max_node_time and nodes * time_s > seconds(partition.max_node_time):
+        raise SiteError(
+            f"resources: {nodes} nodes for {resources.time}, but {where} gives at most {partition.max_node_time} "
+            f"of one node's time to a job {since}."
         )
     cores = resources.ranks_per_node * (resources.cores_per_rank or 1)
     if partition.cores_per_node and cores > partition.cores_per_node:
         raise SiteError(
             f"resources: {resources.ranks_per_node} ranks of {resources.cores_per_rank or 1} cores are {cores} on each "
             f"node, but a node of {where} has {partition.cores_per_node} {since}."
+        )
+    memory = resources.memory_per_node_gib
+    if memory and partition.memory_gib and memory > partition.memory_gib:
+        raise SiteError(
+            f"resources.memory_per_node_gib: {memory}, but a node of {where} has {partition.memory_gib} {since}."
         )

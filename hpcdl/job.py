@@ -4,16 +4,18 @@ import hashlib
 import json
 import operator
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 from ruamel.yaml.error import YAMLError
 
 from hpcdl import values, yamlfile
 from hpcdl.errors import JobFileError
-from hpcdl.values import OptionName, OptionValue, Positive, TimeLimit
+from hpcdl.sweep import Sweep
+from hpcdl.values import OptionName, OptionValue, Positive, TimeLimit, VariableName
 from hpcdl.yamlfile import Section
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -29,10 +31,29 @@ class Resources(Section):
     ranks_per_node: Positive = 1
     """MPI ranks on each node; with GPUs usually one for each of them."""
     gpus_per_node: Annotated[int, Field(ge=0)] = 0
+    gpus_per_rank: Positive | None = None
+    """Another way to say gpus_per_node: as many for each rank."""
+    memory_per_node_gib: Positive | None = None
+    """Memory on each node in GiB; None leaves it to the site."""
     cores_per_rank: Positive | None = None
     """CPU cores of each rank; None leaves the number to the site."""
     time: TimeLimit
     """Time limit as HH:MM:SS or D-HH:MM:SS. Slurm's shorter forms are not taken: `24:00` is 24 minutes there."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gpus_of_all_ranks(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "gpus_per_rank" not in data:
+            return data
+        per_rank, ranks = data["gpus_per_rank"], data.get("ranks_per_node", 1)
+        if not isinstance(per_rank, int) or not isinstance(ranks, int):
+            return data  # the fields' own checks say what is wrong
+        if data.get("gpus_per_node", per_rank * ranks) != per_rank * ranks:
+            raise ValueError(
+                f"gpus_per_node is {data['gpus_per_node']}, but {ranks} ranks with gpus_per_rank {per_rank} are "
+                f"{per_rank * ranks}; give one of the two."
+            )
+        return {**data, "gpus_per_node": per_rank * ranks}
 
     @property
     def ranks(self) -> int:
@@ -131,12 +152,37 @@ class Training(Section):
         return self
 
 
+def _words(command: Any) -> Any:
+    if isinstance(command, str):
+        try:
+            command = shlex.split(command)
+        except ValueError as fault:
+            raise ValueError(f"{command!r} cannot be cut into words ({fault}); write a list of words.") from None
+    if command == []:
+        raise ValueError("the command is empty; write the program and its arguments.")
+    return command
+
+
+Command = Annotated[
+    list[str],
+    BeforeValidator(_words),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
 class Job(Section):
     """A whole job file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     resources: Resources
-    train: Training
+    train: Training | None = None
+    command: Command | None = None
+    """What each rank runs instead of a training of hpcdl's: a text, or a list of words. A text is cut into words as a
+    shell does; nothing in it is expanded."""
+    sweep: Sweep | None = None
+    """Many trainings instead of one, as a job array."""
+    env: dict[VariableName, str] = Field(default={})
+    """Environment variables of the job, taken literally; they come before the site's."""
     slurm: dict[OptionName, OptionValue] = Field(default={})
     """Any other option of sbatch, by its long name, in sbatch's own words; false takes out one that the site sets."""
     expect: dict[str, str] = Field(default={})
@@ -150,10 +196,30 @@ class Job(Section):
                 raise ValueError(f'{column}: {text!r} is no comparison; write one such as ">= 0.99" (>=, <=, >, <).')
         return expect
 
+    @model_validator(mode="after")
+    def _one_thing_to_run(self) -> "Job":
+        if (self.train is None) == (self.command is None):
+            found = "neither" if self.train is None else "both"
+            raise ValueError(f"a job has either a `train:` section or a `command:`; this file has {found}.")
+        if self.sweep and not self.train:
+            raise ValueError("a `sweep:` needs a `train:` section, whose values it changes.")
+        return self
+
+    @property
+    def training(self) -> Training:
+        """The `train:` section.
+
+        Raises:
+            JobFileError: the job runs a command instead.
+        """
+        if self.train is None:
+            raise JobFileError(f"job {self.name} has a `command:` and no `train:` section: there is nothing to train.")
+        return self.train
+
     @property
     def log_prefix(self) -> str:
         """How the names of the job's logs begin, as in the lecture's `mnist_out.1234`."""
-        return self.train.data
+        return self.train.data if self.train else self.name
 
     @property
     def digest(self) -> str:

@@ -4,15 +4,15 @@ import re
 from typing import Any, Literal
 
 from hpcdl.errors import HpcdlError, JobFileError, SiteError
-from hpcdl.fit import check_gpus, choose_partition
+from hpcdl.fit import check_account, cores_per_rank
 from hpcdl.job import Job
 from hpcdl.settings import Settings
-from hpcdl.site import Site
+from hpcdl.site import Partition, Site
 
 Options = dict[str, Any]
 """By long name, in the order of the script: a text, or True for an option without a value."""
 
-ORDER = """nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
+ORDER = """array nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
 partition qos constraint gres gpus-per-node gpus-per-task reservation""".split()
 """The order of the lines in a script, for the eye; others follow."""
 
@@ -20,23 +20,20 @@ GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socke
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9%+,./:=@^_{}\[\]*()&|-]+", re.ASCII)
 
 
-def sbatch_options(job: Job, site: Site, settings: Settings) -> Options:
-    """Return the options for `job` at `site`.
+def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: Settings) -> Options:
+    """Return the options for `job` in `partition` of `site`.
 
     The job's resources, its log names, the user's account and address for mails, the site's partition and its own
     options; then the job's `slurm:` section, which replaces any of these but the resources (`false` leaves one out).
 
     Raises:
         JobFileError: `slurm:` says what `resources:` or `name:` already says.
-        SiteError: the site cannot run the job.
+        SiteError: the site wants an account, or refuses an option.
     """
-    partition = choose_partition(job, site)
-    check_gpus(job.resources, site, partition)
-    asked = _asked_for(job, site)
-    prefix = job.log_prefix.replace("%", "%%")
+    asked = _asked_for(job, site, partition)
     others: Options = {
-        "output": site.log_names.output.replace("{prefix}", prefix),
-        "error": site.log_names.error.replace("{prefix}", prefix),
+        "output": _log_name(site.log_names.output, job),
+        "error": _log_name(site.log_names.error, job),
         "account": settings.account_at(site.name) or False,
         "mail-user": settings.mail_user or False,
         **(partition.options if partition else {}),
@@ -47,13 +44,12 @@ def sbatch_options(job: Job, site: Site, settings: Settings) -> Options:
         if name in taken:
             raise JobFileError(f"slurm.{name}: the job says this in other words (resources, name); change it there.")
     merged = {**asked, **others, **job.slurm}
-    if site.account_required and not merged.get("account"):
-        raise SiteError(
-            f"site {site.name} wants an account (the budget that pays). "
-            "Write `account: NAME` into your settings file, or `slurm: {account: NAME}` into the job file."
-        )
+    check_account(str(merged["account"] or "") or None, site)
     rank = {name: place for place, name in enumerate(ORDER)}
     names = sorted((name for name in merged if merged[name] is not False), key=lambda name: rank.get(name, len(rank)))
+    for name in names:
+        if name in site.refuses:
+            raise SiteError(f"--{name}: site {site.name} rejects a job with this option; leave out what asks for it.")
     return {name: merged[name] if merged[name] is True else str(merged[name]) for name in names}
 
 
@@ -84,22 +80,26 @@ def directive(name: str, value: str | Literal[True]) -> str:
     return f'--{name}="{escaped}"'
 
 
-def _asked_for(job: Job, site: Site) -> Options:
+def _asked_for(job: Job, site: Site, partition: Partition | None) -> Options:
     """What the job's own resources come to at this site."""
     resources = job.resources
     options: Options = {"nodes": resources.nodes, "ntasks": resources.ranks}
     if resources.nodes > 1:  # on one node --ntasks says it all; on more Slurm may spread the ranks unevenly
         options["ntasks-per-node"] = resources.ranks_per_node
-    if cores := _cores_per_rank(job, site):
+    if cores := cores_per_rank(resources, site, partition):
         options["cpus-per-task"] = cores
+    if resources.memory_per_node_gib:
+        options["mem"] = f"{resources.memory_per_node_gib}G"  # Slurm's G are GiB
+    if job.sweep:
+        throttle = f"%{job.sweep.throttle}" if job.sweep.throttle else ""
+        options["array"] = f"0-{len(job.sweep.all_points()) - 1}{throttle}"
     return options | {"time": resources.time, "job-name": job.name} | _gpu_option(job, site)
 
 
-def _cores_per_rank(job: Job, site: Site) -> int | None:
-    resources = job.resources
-    if resources.cores_per_rank or not resources.gpus_per_node or not site.gpu or not site.gpu.cores_per_gpu:
-        return resources.cores_per_rank
-    return max(1, resources.gpus_per_node * site.gpu.cores_per_gpu // resources.ranks_per_node)
+def _log_name(pattern: str, job: Job) -> str:
+    """A log's name in sbatch's words; the tasks of an array have one each."""
+    name = pattern.replace("%j", "%A_%a") if job.sweep else pattern
+    return name.replace("{prefix}", job.log_prefix.replace("%", "%%"))
 
 
 def _gpu_option(job: Job, site: Site) -> Options:

@@ -3,7 +3,6 @@
 The words of the script stand in templates/; what is decided or computed is decided here.
 """
 
-import re
 import shlex
 from collections.abc import Sequence
 
@@ -20,12 +19,14 @@ from jinja2 import (
 
 from hpcdl import resources
 from hpcdl.errors import HpcdlError
+from hpcdl.fit import check_gpus, choose_partition
 from hpcdl.job import Job
+from hpcdl.pbs import pbs_directives
 from hpcdl.sbatch import Options, directive, sbatch_options
 from hpcdl.settings import Settings
-from hpcdl.site import Site
+from hpcdl.site import Partition, Site
 
-TEMPLATES = {"slurm": "slurm.sh.j2", "none": "base.sh.j2"}
+TEMPLATES = {"slurm": "slurm.sh.j2", "pbs": "pbs.sh.j2", "none": "base.sh.j2"}
 """The template for each kind of scheduler."""
 
 
@@ -42,35 +43,61 @@ def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Seq
     Raises:
         HpcdlError: the site cannot run the job, or a value cannot stand in a script.
     """
-    options = sbatch_options(job, site, settings) if site.scheduler == "slurm" else {}
-    payload = ["hpcdl", "train", job_file, *(word for text in changes for word in ("--set", text))]
+    partition = choose_partition(job, site)
+    check_gpus(job.resources, site, partition)
+    options: Options = {}
+    directives: list[str] = []
+    if site.scheduler == "slurm":
+        options = sbatch_options(job, site, partition, settings)
+        directives = [directive(name, value) for name, value in options.items()]
+    elif site.scheduler == "pbs":
+        directives = pbs_directives(job, site, partition, settings)
+    names = {
+        "site": site,
+        "job": job,
+        "directives": directives,
+        "cluster_module": partition.cluster_module if partition else None,
+        "modules": settings.modules_at(site.name),
+        "venv": settings.venv_at(site.name),
+        "env": site.env | job.env,
+        "points": [str(number) for number in range(len(job.sweep.all_points()))] if job.sweep else [],
+        "command": launch(job, site, partition, options.get("cpus-per-task")) + payload(job, job_file, changes),
+    }
     template = TEMPLATES[site.scheduler]
     try:
-        return (
-            _environment(settings)
-            .get_template(template)
-            .render(
-                site=site,
-                options=options,
-                venv=settings.venv_at(site.name),
-                command=launch(job, site, options) + payload,
-            )
-        )
+        return _environment(settings).get_template(template).render(names)
     except TemplateError as fault:
         where = f"{fault.name}:{fault.lineno}" if isinstance(fault, TemplateSyntaxError) else template
         raise HpcdlError(f"template {where}: {fault}. Correct it in your folder of templates.") from None
 
 
-def launch(job: Job, site: Site, options: Options) -> list[str]:
-    """Return the words that start one rank after another of what follows them, such as ["mpirun", "-n", "2"]."""
-    if site.launch.program == "mpirun":
-        return ["mpirun", "-n", str(job.resources.ranks), *site.launch.options]
-    words = ["srun", "--kill-on-bad-exit=1"]  # without it the other ranks wait for a dead one until the time limit
-    if site.launch.mpi:
-        words.append(f"--mpi={site.launch.mpi}")
-    if cores := options.get("cpus-per-task"):  # Slurm 22.05 to 23.02: srun does not take it from the allocation
-        words.append(f"--cpus-per-task={cores}")
-    return words + site.launch.options
+def launch(job: Job, site: Site, partition: Partition | None, cores: str | None) -> list[str]:
+    """Return the words that start, on all ranks, the command behind them: ["mpirun", "-n", "2"].
+
+    Args:
+        partition: the partition the job runs in, if the site has any.
+        cores: what sbatch was told by --cpus-per-task, if anything.
+    """
+    if site.launch.program == "srun":
+        words = ["srun", "--kill-on-bad-exit=1"]  # without it the other ranks wait for a dead one until the time limit
+        if site.launch.mpi:
+            words.append(f"--mpi={site.launch.mpi}")
+        if cores:  # Slurm 22.05 to 23.02: srun does not take it from the allocation
+            words.append(f"--cpus-per-task={cores}")
+    elif site.launch.program == "mpirun":
+        words = ["mpirun", "-n", str(job.resources.ranks)]
+    elif site.launch.program == "mypmirun":  # by itself it starts one rank for each core or GPU
+        words = ["mypmirun", f"--hybrid={job.resources.ranks_per_node}"]
+    else:
+        words = ["ibrun"]  # takes nodes and ranks from the allocation
+    return words + site.launch.options + (partition.launch_options if partition else []) + site.launch.wrapper
+
+
+def payload(job: Job, job_file: str, changes: Sequence[str]) -> list[str]:
+    """Return the words of what each rank runs: the job's own command, or hpcdl's trainer with the job file."""
+    if job.command:
+        return job.command
+    return ["hpcdl", "train", job_file, *(word for change in changes for word in ("--set", change))]
 
 
 def _environment(settings: Settings) -> Environment:
@@ -86,7 +113,7 @@ def _environment(settings: Settings) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # this is no HTML; every value goes through one of the filters below
     )
-    environment.filters |= {"quote": quote, "words": words, "line": line, "directive": directive}
+    environment.filters |= {"quote": quote, "words": words, "line": line}
     return environment
 
 
@@ -107,7 +134,11 @@ def words(values: Sequence[str]) -> str:
 
 
 def line(value: str) -> str:
-    """Return a text that was checked when it was read (a variable's name, the shell) as it is."""
-    if not re.fullmatch(r"[ -~]+", value):
-        raise HpcdlError(f"{value!r} must be one line of plain characters.")
+    """Return a text that was checked or quoted before (a variable's name, a directive) as it is: one line.
+
+    Raises:
+        HpcdlError: it would break the line.
+    """
+    if not value.isprintable():
+        raise HpcdlError(f"{value!r} must be one line without tabs and other control characters.")
     return value

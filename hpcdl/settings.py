@@ -2,11 +2,12 @@
 
 The file is ${XDG_CONFIG_HOME:-~/.config}/hpcdl/settings.yaml, all of it optional:
 
+    site: jureca-dc                    # where jobs go that name no site
     mail_user: you@example.org
     account: myproject                 # at every site that has no line of its own below
     venv: ~/venvs/hpcdl                # likewise
     sites:
-      jureca-dc: {account: training01, venv: /p/project/training01/venv}
+      jureca-dc: {account: training01, venv: /p/project/training01/venv, modules: [GCC, OpenMPI]}
     folders: {sites: ~/hpcdl/sites, templates: ~/hpcdl/templates}
 """
 
@@ -32,6 +33,8 @@ class SiteSettings(Section):
     """The budget to which the time is charged (sbatch --account)."""
     venv: str | None = None
     """The folder of the Python environment that holds hpcdl at the site."""
+    modules: list[str] = Field(default=[])
+    """The modules with which that environment was made; loaded before it, after the site's own."""
 
 
 class Folders(Section):
@@ -44,6 +47,8 @@ class Folders(Section):
 class Settings(Section):
     """A whole settings file."""
 
+    site: str = "local"
+    """The site of a command that names none; `hpcdl sites detect` says where this machine belongs."""
     mail_user: str | None = None
     """Who gets Slurm's mails (sbatch --mail-user)."""
     account: str | None = None
@@ -59,6 +64,10 @@ class Settings(Section):
         """The Python environment at a site, or the one for all sites; `~` is the user's home."""
         venv = self.sites.get(site, SiteSettings()).venv or self.venv
         return os.path.expanduser(venv) if venv else None
+
+    def modules_at(self, site: str) -> list[str]:
+        """The modules that the user's environment at a site needs."""
+        return self.sites.get(site, SiteSettings()).modules
 
     def folder(self, kind: str) -> Path | None:
         """The user's folder of `sites` or `templates`, if there is one."""

@@ -4,6 +4,10 @@ A fact that nobody sourced stays out of a profile: None means unknown, and nothi
 """
 
 import difflib
+import fnmatch
+import os
+import socket
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,6 +41,29 @@ class Fact(Section):
         return set()
 
 
+class Nodes(Fact):
+    """The compute nodes of the site."""
+
+    architecture: Literal["x86_64", "aarch64"] | None = None
+    """What programs must be built for; those of a login node of another kind do not run."""
+    internet: Literal["yes", "no", "proxy"] | None = None
+    """Whether a compute node reaches the internet: data and packages must be fetched before where it does not."""
+    shared: bool | None = None
+    """Whether jobs share a node; where not, a job pays for whole nodes."""
+    scratch: str | None = None
+    """The folder, or the variable that names it, for files that live on the node as long as the job."""
+    host_suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$")] = ""
+    """What is added to a node's name to reach it over the fast network ("i" at JSC)."""
+
+
+class Account(Fact):
+    """The budget that pays for a job (sbatch --account)."""
+
+    required: bool = False
+    patterns: list[str] = Field(default=[])
+    """What accounts look like here, with `*` for any text: ["project_*"]."""
+
+
 class Gpu(Fact):
     """The GPUs of the site and how a job asks for them."""
 
@@ -49,49 +76,75 @@ class Gpu(Fact):
     model: str | None = None
     vendor: Literal["nvidia", "amd"] | None = None
     cores_per_gpu: Positive | None = None
-    """CPU cores that go with one GPU; a job that names no cores gets as many."""
+    """CPUs, as Slurm counts them, that go with one GPU; a job that names no cores gets as many."""
 
     @staticmethod
     def _choices() -> set[str]:
         return {"request", "type"}
 
 
+class TimeByNodes(Section):
+    """The longest time of a job up to this number of nodes."""
+
+    nodes: Positive
+    max_time: TimeLimit
+
+
 class Partition(Fact):
-    """A kind of node a job can ask for. Limits that are not known are left out."""
+    """A kind of node a job can ask for: a partition, a QOS or a constraint. Limits that are not known are left out."""
 
     kind: Literal["cpu", "gpu"]
     """The jobs that belong here: with GPUs or without."""
     options: dict[OptionName, str] = Field(default={})
     """The sbatch options that choose it; by default --partition with the name under which it stands."""
+    cluster_module: str | None = None
+    """The module that must be loaded where the job is submitted, instead of an option."""
+    launch_options: list[str] = Field(default=[])
+    """Options of the launcher that belong to these nodes only, such as a CPU mask."""
     min_nodes: Positive | None = None
     max_nodes: Positive | None = None
     max_time: TimeLimit | None = None
+    max_time_by_nodes: list[TimeByNodes] = Field(default=[])
+    """Where the longest time depends on the number of nodes, from the smallest number up."""
+    max_node_time: TimeLimit | None = None
+    """The longest product of nodes and time."""
     gpus_per_node: Positive | None = None
+    gpu_model: str | None = None
+    cores_per_gpu: Positive | None = None
+    """As the site's own, where the partitions differ."""
     cores_per_node: Positive | None = None
+    """CPUs of a node, as Slurm counts them."""
+    memory_gib: Positive | None = None
+    """Memory of a node that a job can have."""
 
     @staticmethod
     def _choices() -> set[str]:
-        return {"kind", "options"}
+        return {"kind", "options", "launch_options"}
 
 
 class Modules(Section):
     """Environment modules, in the order in which the script loads them."""
 
     purge: bool = False
+    use_variable: VariableName | None = None
+    """A variable of the site that names a folder of modules: OTHERSTAGES at JSC."""
     use: list[str] = Field(default=[])
-    load: list[str] = Field(default=[])
     restore: str | None = None
     """A collection that the user has saved with `module save NAME`."""
+    load: list[str] = Field(default=[])
+    """Modules, a stage first."""
 
 
 class Launch(Section):
     """How the ranks are started inside the allocation."""
 
-    program: Literal["srun", "mpirun"] = "srun"
+    program: Literal["srun", "mpirun", "ibrun", "mypmirun"] = "srun"
     mpi: str | None = None
     """srun --mpi, such as pmix; Open MPI 5 started by srun without it is rank 0 of 1 everywhere."""
     options: list[str] = Field(default=[])
-    """Further options, one word each."""
+    """Further options of the program, one word each."""
+    wrapper: list[str] = Field(default=[])
+    """Words before the command of each rank, such as a program that chooses the rank's GPU."""
 
 
 class LogNames(Section):
@@ -99,6 +152,17 @@ class LogNames(Section):
 
     output: str = "{prefix}_out.%j"
     error: str = "{prefix}_err.%j"
+
+
+class Signs(Section):
+    """How to know that this machine belongs to the site: one sign is enough."""
+
+    environment: dict[VariableName, str] = Field(default={})
+    """Variables and their values."""
+    files: dict[str, str] = Field(default={})
+    """Files and what they hold, blanks at the ends apart."""
+    hostnames: list[str] = Field(default=[])
+    """Host names, with `*` for any text."""
 
 
 class Site(Section):
@@ -110,17 +174,25 @@ class Site(Section):
     """What it is, in one line for a person."""
     docs: str | None = None
     """The address of the site's own manual."""
-    scheduler: Literal["slurm", "none"]
-    """none: no queue; the script runs where it is started."""
+    scheduler: Literal["slurm", "pbs", "none"]
+    """pbs: Slurm or Torque behind qsub; none: no queue, the script runs where it is started."""
+    signs: Signs = Signs()
     shell: Annotated[str, Field(pattern=r"^/[ -~]+$")] = "/bin/bash"
     """What stands behind the script's `#!`."""
+    nodes: Nodes = Nodes()
+    account: Account = Account()
     gpu: Gpu | None = None
     partitions: dict[str, Partition] = Field(default={})
     """By name; of those that fit a job's kind the first is taken unless the job names one."""
     options: dict[OptionName, OptionValue] = Field(default={})
     """sbatch options for every job here."""
-    account_required: bool = False
+    refuses: list[OptionName] = Field(default=[])
+    """sbatch options that the site rejects."""
+    plugin_options: list[OptionName] = Field(default=[])
+    """Options that plugins of the site add to sbatch; a plain sbatch does not know them."""
     modules: Modules = Modules()
+    software: Literal["venv", "container"] | None = None
+    """Where the Python packages come from at this site, as its manual advises."""
     env: dict[VariableName, str] = Field(default={})
     """Environment variables, taken literally: nothing in them is expanded."""
     launch: Launch = Launch()
@@ -145,26 +217,55 @@ def site_files(own: Path | None = None) -> dict[str, Path]:
     return files
 
 
-def load_site(name: str, own: Path | None = None) -> Site:
-    """Read and check a site profile.
+def find_site(name: str, own: Path | None = None) -> Path:
+    """Return the file of a profile.
 
     Args:
         name: the name of a profile, or the path of one (it has a slash or ends in .yaml).
         own: the user's own folder of profiles, which comes first.
 
     Raises:
-        SiteError: there is no such profile, or something in it is wrong.
+        SiteError: there is no profile of that name.
     """
     if "/" in name or name.endswith(".yaml"):
-        path = Path(name)
-    else:
-        files = site_files(own)
-        if name not in files:
-            near = difflib.get_close_matches(name, files, n=1)
-            hint = f"Did you mean '{near[0]}'? " if near else ""
-            raise SiteError(f"no site '{name}'. {hint}There are {', '.join(sorted(files))}; or give a profile's path.")
-        path = files[name]
+        return Path(name)
+    files = site_files(own)
+    if name not in files:
+        near = difflib.get_close_matches(name, files, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        raise SiteError(f"no site '{name}'. {hint}There are {', '.join(sorted(files))}; or give a profile's path.")
+    return files[name]
+
+
+def load_site(name: str, own: Path | None = None) -> Site:
+    """Read and check a site profile, found as `find_site` finds it.
+
+    Raises:
+        SiteError: there is no such profile, or something in it is wrong.
+    """
+    path = find_site(name, own)
     site = yamlfile.load(path, Site, SiteError)
     if site.name != path.stem:
         raise SiteError(f"{path}: name: {site.name!r} is not the name of its file; write `name: {path.stem}`.")
     return site
+
+
+def detect(sites: Iterable[Site], environ: Mapping[str, str] = os.environ, hostname: str | None = None) -> Site | None:
+    """Return the first site one of whose signs this machine shows, None when there is no such site."""
+    hostname = hostname or socket.gethostname()
+    return next((site for site in sites if _shows(site.signs, environ, hostname)), None)
+
+
+def _shows(signs: Signs, environ: Mapping[str, str], hostname: str) -> bool:
+    return (
+        any(environ.get(name) == value for name, value in signs.environment.items())
+        or any(_text(Path(path)) == content for path, content in signs.files.items())
+        or any(fnmatch.fnmatchcase(hostname, pattern) for pattern in signs.hostnames)
+    )
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -35,7 +35,9 @@ def _time_limit(text: str) -> str:
     return text
 
 
-TimeLimit = Annotated[str, AfterValidator(_time_limit)]
+TimeLimit = Annotated[
+    str, AfterValidator(_time_limit), WithJsonSchema({"type": "string", "pattern": r"^(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d$"})
+]
 """A text that `seconds` can read."""
 
 
@@ -57,7 +59,7 @@ def _option_name(name: str) -> str:
 
 OptionName = Annotated[str, AfterValidator(_option_name)]
 """The long name of an option of sbatch, without the dashes."""
-OptionValue = Annotated[Any, BeforeValidator(_option_value)]
+OptionValue = Annotated[Any, BeforeValidator(_option_value), WithJsonSchema({"type": ["string", "integer", "boolean"]})]
 """What sbatch is told: a text or a number, true for an option without a value, false for no such line."""
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

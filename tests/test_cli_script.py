@@ -62,3 +62,18 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path
     assert sentence in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_plan_prints_the_points_with_their_numbers():
+    ran = hpcdl("plan", str(Path(__file__).parent / "golden" / "sweep.yaml"))
+    assert [line.split() for line in ran.stdout.splitlines()] == [
+        ["point", "train.optimizer.learning_rate", "train.batch_size"],
+        *(["0", "0.001", "64"], ["1", "0.001", "128"], ["2", "0.002", "64"], ["3", "0.002", "128"]),
+        ["4", "0.004", "128"],
+    ]
+
+
+def test_render_finds_a_faulty_point_before_the_array_runs():
+    ran = hpcdl("render", LECTURE, "--set", "sweep={grid: {train.epochs: [1, 0]}}")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "point 1 ({'train.epochs': 0}):" in ran.stderr

@@ -36,6 +36,7 @@ def chosen(overrides: dict, site: dict = SITE):
     [
         ({}, {"partition": "gpu"}),
         ({"resources.gpus_per_node": 0}, {"partition": "cpu"}),
+        ({"slurm.partition": False}, {"partition": "gpu"}),
         ({"slurm.partition": "small"}, {"partition": "small"}),
         ({"slurm.qos": "debug", "resources.time": "00:30:00"}, {"partition": "gpu", "qos": "debug"}),
         ({"resources.nodes": 8, "resources.time": "24:00:00", "resources.gpus_per_node": 4}, {"partition": "gpu"}),
@@ -86,3 +87,29 @@ def test_gpus_by_rank_must_divide():
 def test_what_is_not_known_is_not_checked():
     unknown = SITE | {"gpu": {"request": "gres"}, "partitions": {"gpu": {"kind": "gpu"}}}
     assert chosen({"resources.nodes": 10_000, "resources.gpus_per_node": 64}, unknown) == {"partition": "gpu"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "longest"), [(91, "02:00:00"), (92, "06:00:00"), (183, "06:00:00"), (184, "12:00:00")]
+)
+def test_the_longest_time_may_depend_on_the_number_of_nodes(nodes, longest):
+    steps = [{"nodes": 91, "max_time": "02:00:00"}, {"nodes": 183, "max_time": "06:00:00"}]
+    batch = {"kind": "gpu", "max_time_by_nodes": steps, "max_time": "12:00:00", **FACT}
+    site = SITE | {"partitions": {"batch": batch}}
+    assert chosen({"resources.nodes": nodes, "resources.time": longest}, site)
+    with pytest.raises(SiteError, match=f"at most {longest} to a job of {nodes} nodes"):
+        chosen({"resources.nodes": nodes, "resources.time": longest[:-1] + "1"}, site)
+
+
+def test_the_product_of_nodes_and_time_may_be_limited():
+    site = SITE | {"partitions": {"debug": {"kind": "gpu", "max_node_time": "01:30:00", **FACT}}}
+    assert chosen({"resources.time": "00:45:00"}, site)
+    with pytest.raises(SiteError, match=r"2 nodes for 00:45:01, .* at most 01:30:00 of one node's time"):
+        chosen({"resources.time": "00:45:01"}, site)
+
+
+def test_a_job_that_wants_more_memory_than_a_node_has_is_refused():
+    site = SITE | {"partitions": {"gpu": {"kind": "gpu", "memory_gib": 480, **FACT}}}
+    assert chosen({"resources.memory_per_node_gib": 480}, site)
+    with pytest.raises(SiteError, match=r"memory_per_node_gib: 481, but a node of .* has 480"):
+        chosen({"resources.memory_per_node_gib": 481}, site)

@@ -3,7 +3,7 @@
 import pytest
 
 from hpcdl.errors import JobFileError
-from hpcdl.job import load_job, parse_changes
+from hpcdl.job import Job, load_job, parse_changes
 
 GOOD = """\
 name: train_mnist
@@ -112,3 +112,55 @@ def test_expectations_are_met_or_told(load):
     assert job.unmet({"test_accuracy": 0.99}) == []
     assert job.unmet({"test_accuracy": 0.98}) == ["test_accuracy is 0.98, expected >= 0.99"]
     assert job.unmet({}) == ["test_accuracy is None, expected >= 0.99"]
+
+
+TRAIN = "train: {model: mnist_cnn, data: mnist, epochs: 1, batch_size: 8}\n"
+
+
+def test_gpus_of_a_rank_are_the_node_s_gpus(load):
+    text = "name: x\nresources: {ranks_per_node: 4, gpus_per_rank: 2, time: '01:00:00'}\n" + TRAIN
+    assert load(text).resources.gpus_per_node == 8
+
+
+def test_a_job_says_the_same_after_it_was_written_and_read_again(load):
+    text = "name: x\nresources: {ranks_per_node: 4, gpus_per_rank: 2, time: '01:00:00'}\ncommand: python 'a b.py'\n"
+    once = load(text)
+    again = Job.model_validate(once.model_dump(mode="json", exclude_none=True))
+    assert again == once
+    assert again.digest == once.digest
+
+
+@pytest.mark.parametrize("command", ["python 'my train.py' --lr 0.1", ["python", "my train.py", "--lr", "0.1"]])
+def test_a_command_is_a_text_or_its_words(command):
+    read = Job.model_validate({"name": "x", "resources": {"time": "01:00:00"}, "command": command})
+    assert read.command == ["python", "my train.py", "--lr", "0.1"]
+    assert read.log_prefix == "x"
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("", "either a `train:` section or a `command:`; this file has neither"),
+        (TRAIN + "command: python train.py\n", "this file has both"),
+        ("command: ''\n", r":3: command: the command is empty"),
+        ('command: "python \'train.py"\n', r":3: command: .* cannot be cut into words \(No closing quotation\)"),
+        ("command: [python, 3]\n", r":3: command\.1: 3 is not allowed; it must be a valid string"),
+        ("command: x\nenv: {'1A': b}\n", r":4: env\.1A: '1A' is not allowed"),
+    ],
+)
+def test_a_job_runs_one_thing(lines, sentence, load):
+    with pytest.raises(JobFileError, match=sentence):
+        load("name: x\nresources: {time: '01:00:00'}\n" + lines)
+
+
+def test_gpus_per_rank_and_per_node_must_agree(load):
+    resources = "{ranks_per_node: 4, gpus_per_rank: 1, gpus_per_node: 3, time: '01:00:00'}"
+    with pytest.raises(
+        JobFileError, match=r":2: resources: gpus_per_node is 3, but 4 ranks with gpus_per_rank 1 are 4"
+    ):
+        load(f"name: x\nresources: {resources}\n{TRAIN}")
+
+
+def test_a_command_cannot_be_trained(load):
+    with pytest.raises(JobFileError, match="has a `command:` and no `train:` section"):
+        _ = load("name: x\nresources: {time: '01:00:00'}\ncommand: x\n").training

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from hpcdl import resources
+from hpcdl import resources, sbatch
 from hpcdl.errors import HpcdlError, JobFileError, SiteError
+from hpcdl.fit import choose_partition
 from hpcdl.job import Job, load_job
-from hpcdl.sbatch import directive, sbatch_options
+from hpcdl.sbatch import directive
 from hpcdl.settings import Settings, SiteSettings
 from hpcdl.site import Site, load_site
+
+GOLDEN = Path(__file__).parent / "golden"
+FACT = {"source": "a manual", "as_of": "2024"}
 
 DUMMY_CONFIGURATION = """ClusterName=dummy
 SlurmctldHost=localhost(127.0.0.1)
@@ -27,6 +31,10 @@ PartitionName=part Nodes=node
 
 def job(overrides: dict | None = None) -> Job:
     return load_job(resources.folder("jobs") / "mnist_lecture.yaml", overrides)
+
+
+def sbatch_options(job: Job, site: Site, settings: Settings) -> dict:
+    return sbatch.sbatch_options(job, site, choose_partition(job, site), settings)
 
 
 def site(**changes) -> Site:
@@ -62,11 +70,29 @@ def test_sbatch_reads_back_the_very_value(text, tmp_path):
 
 @needs_sbatch
 def test_sbatch_understands_the_lecture_script_as_it_is_meant(tmp_path):
-    golden = Path(__file__).parent / "golden" / "mnist_lecture--jureca.sbatch"
-    read = understood(golden.read_text(), tmp_path)
+    read = understood((GOLDEN / "mnist_lecture--jureca.sbatch").read_text(), tmp_path)
     wanted = {"nodes": "1", "ntasks": "1", "time": "01:00:00", "job-name": "train_mnist", "partition": "gpus"}
     wanted |= {"gres": "gres:gpu:1", "reservation": "deep_learning", "output": str(tmp_path / "mnist_out.%j")}
     assert {name: read[name] for name in wanted} == wanted
+
+
+@needs_sbatch
+@pytest.mark.parametrize("script", [path.name for path in sorted(GOLDEN.glob("train--*.sh"))])
+def test_sbatch_knows_every_option_of_every_site(script, tmp_path):
+    """An option that this sbatch does not know, or reads otherwise, would end the job before it begins."""
+    text = (GOLDEN / script).read_text()
+    written = dict(
+        line.removeprefix("#SBATCH --").partition("=")[::2] for line in text.splitlines() if "#SBATCH" in line
+    )
+    if not written:
+        pytest.skip("a script without directives for sbatch")
+    written.pop("clusters", None)  # sbatch would ask the accounting database for it
+    without = "".join(line for line in text.splitlines(keepends=True) if "--clusters=" not in line)
+    read = understood(without, tmp_path)
+    same = {"nodes", "ntasks", "ntasks-per-node", "cpus-per-task", "time", "job-name", "partition", "account", "qos"}
+    assert {name: read.get(name) for name in same & written.keys()} == {
+        name: written[name] for name in same & written.keys()
+    }
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "a\rb", "a\tb", "a\0b", "a\x1bb", "a\u2028b"])
@@ -118,13 +144,27 @@ def test_slurm_cannot_say_again_what_resources_say(name):
 
 
 def test_a_site_that_wants_an_account_gets_the_user_s_or_says_so():
-    profile = site(gpu={"request": "gres"}, account_required=True)
+    profile = site(gpu={"request": "gres"}, account={"required": True, "patterns": ["[a-j]*", "ev*"], **FACT})
     mine = Settings(account="everywhere", sites={"test": SiteSettings(account="here")})
     assert sbatch_options(job(), profile, mine)["account"] == "here"
     assert sbatch_options(job(), profile, Settings(account="everywhere"))["account"] == "everywhere"
     assert sbatch_options(job({"slurm.account": "job"}), profile, mine)["account"] == "job"
     with pytest.raises(SiteError, match="wants an account"):
         sbatch_options(job(), profile, Settings())
+    with pytest.raises(SiteError, match=r"account 'mine': at site test an account looks like \[a-j\]\* or ev\*"):
+        sbatch_options(job(), profile, Settings(account="mine"))
+
+
+def test_an_option_that_the_site_rejects_is_refused():
+    profile = site(gpu={"request": "none"}, refuses=["mem", "gres"])
+    with pytest.raises(SiteError, match="--mem: site test rejects"):
+        sbatch_options(job({"resources.memory_per_node_gib": 64}), profile, Settings())
+    assert "mem" not in sbatch_options(job(), profile, Settings())
+
+
+def test_memory_is_asked_for_in_gib_on_each_node():
+    asked = sbatch_options(job({"resources.memory_per_node_gib": 64}), load_site("generic"), Settings())
+    assert asked["mem"] == "64G"
 
 
 def test_a_rank_gets_the_cores_of_its_gpus_unless_the_job_says_how_many():
@@ -132,6 +172,14 @@ def test_a_rank_gets_the_cores_of_its_gpus_unless_the_job_says_how_many():
     four = {"resources.gpus_per_node": 4, "resources.ranks_per_node": 2}
     assert sbatch_options(job(four), profile, Settings())["cpus-per-task"] == "40"
     assert sbatch_options(job(four | {"resources.cores_per_rank": 8}), profile, Settings())["cpus-per-task"] == "8"
+
+
+def test_a_sweep_is_an_array_with_a_log_for_each_task():
+    sweep = {"sweep": {"grid": {"train.seed": [1, 2, 3]}}}
+    asked = sbatch_options(job(sweep), load_site("jureca"), Settings())
+    assert (asked["array"], asked["output"], asked["error"]) == ("0-2", "mnist_out.%A_%a", "mnist_err.%A_%a")
+    with pytest.raises(JobFileError, match=r"slurm\.array"):
+        sbatch_options(job({**sweep, "slurm.array": "0-9"}), load_site("jureca"), Settings())
 
 
 def test_a_percent_sign_in_the_log_prefix_is_no_pattern():

@@ -1,9 +1,11 @@
 """The batch script: golden files, and what bash, shellcheck and sbatch themselves make of it."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,11 @@ from hpcdl import resources
 from hpcdl.errors import HpcdlError
 from hpcdl.job import Job, load_job
 from hpcdl.script import render
-from hpcdl.settings import Folders, Settings
+from hpcdl.settings import Folders, Settings, SiteSettings
 from hpcdl.site import Modules, Site, load_site, site_files
 
+GOLDEN = Path(__file__).parent / "golden"
+SCRIPTS = sorted([*GOLDEN.glob("*.sh"), *GOLDEN.glob("*.sbatch")])
 LECTURE = "jobs/mnist_lecture.yaml"
 SETTINGS = Settings(mail_user="you@example.org", account="myproject")
 HOSTILE = [
@@ -52,13 +56,70 @@ def test_a_user_without_settings_gets_no_mail_user_and_no_account(lecture):
     assert "#SBATCH --mail-type=ALL\n" in script
 
 
-@pytest.mark.parametrize("site", site_files())
-def test_every_site_renders_to_a_script_that_bash_and_shellcheck_accept(site, lecture, tmp_path):
-    script = tmp_path / "job.sh"
-    script.write_text(render(lecture, LECTURE, load_site(site), SETTINGS))
-    subprocess.run(["bash", "-n", script], check=True)
+@pytest.mark.parametrize("name", site_files())
+def test_every_site_gets_its_golden_script(name, golden):
+    """A whole node's GPUs with one rank each, where the profile knows how many a node has."""
+    site = load_site(name)
+    first = next(iter(site.partitions.values()), None)
+    gpus = (first and first.gpus_per_node) or (site.gpu and site.gpu.per_node) or 0
+    counts = {"resources.gpus_per_node": gpus, "resources.ranks_per_node": max(gpus, 1)}
+    job = load_job(GOLDEN / "train.yaml", counts)
+    account = site.account.patterns[0].replace("*", "example") if site.account.patterns else "example"
+    settings = Settings(mail_user="you@example.org", account=account)
+    golden(f"train--{name}.sh", render(job, "train.yaml", site, settings))
+
+
+def test_a_command_of_one_s_own_gets_a_place_to_meet_and_its_variables(golden):
+    """The node's name has the site's suffix: MASTER_ADDR is then the address on the fast network."""
+    settings = Settings(
+        account="example", venv="/project/example/venv", sites={"jureca-dc": {"modules": ["GCC", "CUDA"]}}
+    )
+    job = load_job(GOLDEN / "command.yaml")
+    golden("command--jureca-dc.sh", render(job, "command.yaml", load_site("jureca-dc"), settings))
+
+
+@pytest.mark.parametrize("site", ["jureca", "local"])
+def test_a_sweep_is_a_job_array_or_a_loop(site, golden):
+    job = load_job(GOLDEN / "sweep.yaml")
+    golden(f"sweep--{site}.sh", render(job, "sweep.yaml", load_site(site), Settings()))
+
+
+def test_a_point_that_fails_does_not_keep_the_others_from_running():
+    script = render(load_job(GOLDEN / "sweep.yaml"), "sweep.yaml", load_site("local"), Settings())
+    stand_in = 'mpirun() { echo "${@: -1}"; [ "${@: -1}" != 1 ] || return 9; }\n'
+    ran = subprocess.run(["bash", "-c", stand_in + script], capture_output=True, text=True, check=False)
+    assert (ran.stdout.split(), ran.returncode) == (["0", "1", "2", "3", "4"], 9)
+
+
+def test_the_place_to_meet_is_the_first_node_by_its_fast_name(tmp_path):
+    job = load_job(GOLDEN / "command.yaml")
+    script = render(job, "command.yaml", load_site("jureca-dc"), Settings(account="example"))
+    stand_ins = """module() { :; }
+scontrol() { printf '%s\\n' "jrc0$3"{7..9}; }
+srun() { echo "$MASTER_ADDR $MASTER_PORT $OMP_NUM_THREADS $NOTE"; }
+"""
+    slurm = {"SLURM_JOB_NODELIST": "x", "SLURM_JOB_ID": "1234567", "OTHERSTAGES": "/stages"}
+    ran = subprocess.run(
+        ["bash", "-c", stand_ins + script], env=os.environ | slurm, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "jrc0x7i 24567 8 one $HOME, taken literally\n"
+
+
+@pytest.mark.parametrize("script", [path.name for path in SCRIPTS])
+def test_bash_and_shellcheck_accept_every_golden_script(script):
+    subprocess.run(["bash", "-n", GOLDEN / script], check=True)
     if shutil.which("shellcheck"):
-        subprocess.run(["shellcheck", "--severity=warning", script], check=True)
+        subprocess.run(["shellcheck", "--severity=warning", GOLDEN / script], check=True)
+
+
+def test_a_wrapper_of_the_site_gives_each_rank_its_own_gpu():
+    """LUMI's: the device is chosen by the rank's number on its node, and the command behind it runs as it stands."""
+    wrapper = load_site("lumi-g").launch.wrapper
+    say = ["bash", "-c", 'echo "$ROCR_VISIBLE_DEVICES $1"', "say", "a  b"]
+    ran = subprocess.run(
+        wrapper + say, env=os.environ | {"SLURM_LOCALID": "5"}, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "5 a  b\n"
 
 
 def test_directives_stand_before_the_first_command(lecture):
@@ -79,6 +140,13 @@ def test_srun_repeats_the_cores_that_the_job_asked_for(lecture):
     script = render(job, LECTURE, load_site("generic"), SETTINGS)
     assert "#SBATCH --cpus-per-task=6\n" in script
     assert re.search(r"^srun .*--cpus-per-task=6 ", script, re.MULTILINE)
+
+
+def test_a_variable_of_the_job_comes_before_the_site_s(lecture):
+    site = load_site("generic").model_copy(update={"env": {"NCCL_DEBUG": "WARN", "SITE": "1"}})
+    script = render(lecture.model_copy(update={"env": {"NCCL_DEBUG": "INFO"}}), LECTURE, site, SETTINGS)
+    assert "export NCCL_DEBUG=INFO\nexport SITE=1\n" in script
+    assert "WARN" not in script
 
 
 def test_the_pmix_switch_is_the_profile_s(lecture):
@@ -105,19 +173,22 @@ def test_bash_reads_every_value_back_literally(text, lecture, tmp_path):
         name="hostile",
         title="hostile",
         scheduler="none",
+        gpu={"request": "none"},
         modules=Modules(use=[text], load=[text], restore=text),
         env={"HOSTILE": text},
-        launch={"program": "mpirun", "options": [text]},
+        launch={"program": "mpirun", "options": [text], "wrapper": [text]},
     )
+    settings = Settings(venv=str(venv), sites={"hostile": SiteSettings(modules=[text])})
+    job = lecture.model_copy(update={"env": {"MINE": text}})
     stand_ins = """said() { printf '%s\\0' "$@"; }
 module() { said module "$@"; }
-mpirun() { said "$HOSTILE" mpirun "$@"; }
+mpirun() { said "$HOSTILE" "$MINE" mpirun "$@"; }
 """
-    script = render(lecture, text, site, Settings(venv=str(venv)), [text])
+    script = render(job, text, site, settings, [text])
     ran = subprocess.run(["bash", "-c", stand_ins + script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran.stdout.split("\0")[:-1] == [
-        *("module", "use", text, "module", "restore", text, "module", "load", text, "source-of-venv", text),
-        *("mpirun", "-n", "1", text, "hpcdl", "train", text, "--set", text),
+        *("module", "use", text, "module", "restore", text, "module", "load", text, "module", "load", text),
+        *("source-of-venv", text, text, "mpirun", "-n", "1", text, text, "hpcdl", "train", text, "--set", text),
     ]
     assert not (tmp_path / "x").exists(), "a value was run as a command"
 
@@ -146,9 +217,7 @@ def test_every_value_in_a_template_goes_through_a_filter():
     assert templates
     for template in templates:
         for expression in re.findall(r"\{\{(.*?)\}\}", template.read_text(), re.DOTALL):
-            assert re.search(r"\| (quote|words|line|directive\(value\)) $", expression), (
-                f"{template.name}: {expression}"
-            )
+            assert re.search(r"\| (quote|words|line) $|^ super\(\) $", expression), f"{template.name}: {expression}"
 
 
 def test_the_user_s_own_template_comes_first_and_can_extend_ours(lecture, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from hpcdl.errors import SiteError
-from hpcdl.site import load_site, site_files
+from hpcdl.site import Site, detect, load_site, site_files
 
 
 @pytest.mark.parametrize("name", site_files())
@@ -57,3 +57,21 @@ def test_a_faulty_profile_is_one_sentence_with_file_line_and_key(text, sentence,
         load_site("test", tmp_path)
     assert str(tmp_path / "test.yaml") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_host_name_can_be_a_sign():
+    signs = {"hostnames": ["*.frontier.example"]}
+    sites = [site("a", {}), site("b", signs), site("c", signs)]
+    assert detect(sites, {}, "login1.frontier.example") == sites[1]
+    assert detect(sites, {}, "login1.elsewhere.example") is None
+
+
+def test_the_machines_in_juelich_are_known_by_their_system_name(tmp_path):
+    """Their host names look alike; the file says which machine it is."""
+    signs = {name: load_site(name).signs.files for name in ("jureca-dc", "juwels-booster", "jusuf", "jupiter")}
+    assert {next(iter(files)) for files in signs.values()} == {"/etc/FZJ/systemname"}
+    assert len({next(iter(files.values())) for files in signs.values()}) == 4
+
+
+def site(name: str, signs: dict) -> Site:
+    return Site.model_validate({"name": name, "title": name, "scheduler": "none", "signs": signs})

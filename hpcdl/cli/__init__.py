@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import collect, doctor, run, script
+from hpcdl.cli import collect, doctor, run, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(script.render)
+app.command()(sweep.plan)
+app.add_typer(sites.sites)
+app.command()(sites.schema)
 app.command()(run.run)
 app.command()(run.resume)
 app.command()(collect.collect)

@@ -19,6 +19,7 @@ TRAINING_VARIABLES = {
 """Set for each rank, where the user has not set them, before TensorFlow and Horovod are imported."""
 
 SET_OPTION = typer.Option(None, "--set", metavar="KEY=VALUE", help="Replace a value of the job: train.epochs=1.")
+POINT_OPTION = typer.Option(None, "--point", min=0, help="The point of the job's sweep; hpcdl plan shows them.")
 RUNS_OPTION = typer.Option(Path("runs"), "--runs", help="The folder of all runs.")
 
 
@@ -28,6 +29,7 @@ def run(
         None, "-n", "--ranks", min=1, help="MPI ranks; the job's own number if absent."
     ),
     changes: list[str] = SET_OPTION,
+    point: int | None = POINT_OPTION,
     runs: Path = RUNS_OPTION,
     fallback: str | None = typer.Option(
         None,
@@ -40,13 +42,14 @@ def run(
 
     from hpcdl.errors import DataError
     from hpcdl.job import load_job, parse_changes
+    from hpcdl.points import choose_point
     from hpcdl.run.local import LocalRun
     from hpcdl.train.data import prepare
 
-    overrides = parse_changes(changes)
+    overrides = choose_point(job_file, parse_changes(changes), point)
     job = load_job(job_file, overrides)
     try:
-        prepare(job.train.data)
+        prepare(job.training.data)
     except DataError as error:
         if not fallback:
             raise
@@ -56,7 +59,7 @@ def run(
         )
         overrides |= {"train.data": fallback, "name": f"{job.name}-on-{fallback}", "expect": {}}
         job = load_job(job_file, overrides)
-        prepare(job.train.data)
+        prepare(job.training.data)
     _follow(LocalRun.create(job, job_file, num_ranks or job.resources.ranks, runs))
 
 
@@ -75,14 +78,16 @@ def resume(
 def train(
     job_file: Path = typer.Argument(..., metavar="JOB", help="The job file (YAML)."),
     changes: list[str] = SET_OPTION,
+    point: int | None = POINT_OPTION,
     runs: Path = RUNS_OPTION,
 ) -> None:
     """Train as one rank of a run: what srun or mpirun starts on every rank."""
     os.environ.update({name: value for name, value in TRAINING_VARIABLES.items() if name not in os.environ})
     from hpcdl.job import parse_changes
+    from hpcdl.points import choose_point
     from hpcdl.train.quiet import without_notices
 
-    overrides = parse_changes(changes)
+    overrides = choose_point(job_file, parse_changes(changes), point)
     with without_notices():
         from hpcdl.train.start import start
         from hpcdl.train.world import run_and_exit

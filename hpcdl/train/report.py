@@ -57,7 +57,7 @@ class Report:
         done: int,
     ) -> None:
         """Say what runs where. Collective: every rank adds its host and device."""
-        us, training = self._us, job.train
+        us, training = self._us, job.training
         self._job, self._steps = job, steps
         entry = {"rank": us.rank, "host": us.host, "local_rank": us.local_rank, "device": device}
         rank_map = us.allgather(entry)
@@ -109,7 +109,7 @@ class Report:
 
     def begin_epoch(self, epoch: int) -> None:
         self._epoch, self._epoch_began, self._epoch_blocks = epoch, time.perf_counter(), len(self._blocks)
-        self._print(f"Epoch {epoch}/{self._job.train.epochs}")
+        self._print(f"Epoch {epoch}/{self._job.training.epochs}")
         self._mllog("epoch_start", None, "INTERVAL_START", epoch_num=epoch)
 
     @contextmanager
@@ -126,7 +126,7 @@ class Report:
         self._last_progress = time.perf_counter()
         images, seconds = self._blocks[-1]
         rate = images * self._us.size / seconds
-        steps = self._steps * self._job.train.epochs
+        steps = self._steps * self._job.training.epochs
         self._event(
             "progress", epoch=epoch, step=step, steps=steps, loss=loss, accuracy=accuracy, images_per_s=round(rate, 1)
         )
@@ -141,7 +141,7 @@ class Report:
         self._event(
             "epoch",
             epoch=self._epoch,
-            epochs=self._job.train.epochs,
+            epochs=self._job.training.epochs,
             step=step,
             learning_rate=learning_rate,
             epoch_s=epoch_s,
@@ -170,7 +170,7 @@ class Report:
             **speed,
         )
         self._mllog("hpcdl_images_per_s", speed["images_per_s"], std=speed["images_per_s_std"])
-        self._mllog("eval_accuracy", test_accuracy, epoch_num=self._job.train.epochs, data="test")
+        self._mllog("eval_accuracy", test_accuracy, epoch_num=self._job.training.epochs, data="test")
         self._mllog("run_stop", None, "INTERVAL_END", status="success")
         if speed["images_per_s"]:
             self._print(

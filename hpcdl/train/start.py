@@ -24,6 +24,7 @@ def start(job_file: Path, overrides: dict[str, Any], runs: Path) -> None:
     job, failure = None, None
     try:
         job = load_job(job_file, overrides)
+        _ = job.training  # a job that runs a command instead is refused here
     except HpcdlError as error:
         failure = error
     us.first_failure(failure)

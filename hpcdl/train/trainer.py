@@ -39,7 +39,7 @@ def train(job: Job, folder: Path) -> None:
     Raises:
         WorldError: on all ranks: they disagree, the data are absent or wrong, or the loss is not finite.
     """
-    us, training = world(), job.train
+    us, training = world(), job.training
     device = claim_device(us)
     us.agree("the versions of the software", versions(), "Use one environment on all hosts.")
     us.agree("the hash of the job file", job.digest, "Give all ranks the same job file.")

@@ -1,0 +1,18 @@
+#!/bin/bash -x
+#SBATCH --nodes=2
+#SBATCH --ntasks=8
+#SBATCH --ntasks-per-node=4
+#SBATCH --output=mnist_out.%j
+#SBATCH --error=mnist_err.%j
+#SBATCH --time=00:30:00
+#SBATCH --account=example
+#SBATCH --mail-user=you@example.org
+#SBATCH --mail-type=ALL
+#SBATCH --job-name=golden
+#SBATCH --partition=gpus
+#SBATCH --gres=gpu:4
+
+module restore dl_tutorial || exit
+set -euo pipefail  # not before this line: module and activation scripts read variables that are not set
+
+srun --kill-on-bad-exit=1 hpcdl train train.yaml

@@ -1,0 +1,18 @@
+#!/bin/bash
+#SBATCH --nodes=2
+#SBATCH --ntasks=8
+#SBATCH --ntasks-per-node=4
+#SBATCH --cpus-per-task=8
+#SBATCH --output=mnist_out.%j
+#SBATCH --error=mnist_err.%j
+#SBATCH --time=00:30:00
+#SBATCH --account=example
+#SBATCH --mail-user=you@example.org
+#SBATCH --mail-type=ALL
+#SBATCH --job-name=golden
+#SBATCH --partition=boost_usr_prod
+#SBATCH --gres=gpu:4
+
+set -euo pipefail  # not before this line: module and activation scripts read variables that are not set
+
+srun --kill-on-bad-exit=1 --cpus-per-task=8 hpcdl train train.yaml

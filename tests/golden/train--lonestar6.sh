@@ -1,0 +1,16 @@
+#!/bin/bash
+#SBATCH --nodes=2
+#SBATCH --ntasks=6
+#SBATCH --ntasks-per-node=3
+#SBATCH --output=mnist_out.%j
+#SBATCH --error=mnist_err.%j
+#SBATCH --time=00:30:00
+#SBATCH --account=example
+#SBATCH --mail-user=you@example.org
+#SBATCH --mail-type=ALL
+#SBATCH --job-name=golden
+#SBATCH --partition=gpu-a100
+
+set -euo pipefail  # not before this line: module and activation scripts read variables that are not set
+
+ibrun hpcdl train train.yaml
