@@ -9,8 +9,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 from packaging.requirements import Requirement
@@ -52,6 +54,16 @@ def script(path: Path, text: str) -> Path:
     path.write_text(f"#!/usr/bin/env bash\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+def once_at_work(process: subprocess.Popen[str], pause: Path) -> IO[str]:
+    """Wait until the stand-in reads the pipe `pause`, which says that pip is at work; writing to it lets pip go on."""
+    while process.poll() is None:
+        try:
+            return os.fdopen(os.open(pause, os.O_WRONLY | os.O_NONBLOCK), "w")
+        except OSError:  # nobody reads yet
+            time.sleep(0.01)
+    raise AssertionError(f"the set-up ended before pip was called: {process.communicate()}")
 
 
 class Machine:
@@ -331,7 +343,7 @@ class TestTheFlow:
         pause = machine.checkout / "pause"
         os.mkfifo(pause)
         process = machine.start(PAUSE=str(pause))
-        with open(pause, "w") as go_on:  # opens when pip is at work
+        with once_at_work(process, pause) as go_on:
             process.kill()
             process.communicate()
             (machine.venv / "half-installed").touch()
@@ -347,7 +359,7 @@ class TestTheFlow:
         pause = machine.checkout / "pause"
         os.mkfifo(pause)
         first = machine.start(PAUSE=str(pause))
-        with open(pause, "w") as go_on:  # opens when pip is at work in the first
+        with once_at_work(first, pause) as go_on:
             second = machine.start()
             assert second.stdout is not None
             assert "waiting for it" in second.stdout.readline()
