@@ -83,15 +83,12 @@ def train(
 ) -> None:
     """Train as one rank of a run: what srun or mpirun starts on every rank."""
     os.environ.update({name: value for name, value in TRAINING_VARIABLES.items() if name not in os.environ})
-    from hpcdl.job import parse_changes
-    from hpcdl.points import choose_point
     from hpcdl.train.quiet import without_notices
 
-    overrides = choose_point(job_file, parse_changes(changes), point)
     with without_notices():
         from hpcdl.train.start import start
         from hpcdl.train.world import run_and_exit
-    run_and_exit(start, job_file, overrides, runs)
+    run_and_exit(start, job_file, changes, point, runs)
 
 
 def fetch(data: str = typer.Argument(..., help="The data set: mnist.")) -> None:

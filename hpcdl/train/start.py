@@ -3,27 +3,28 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from hpcdl.errors import HpcdlError, RunError
-from hpcdl.job import Job, load_job
+from hpcdl.job import Job, load_job, parse_changes
+from hpcdl.points import choose_point
 from hpcdl.run import record
 from hpcdl.run.folder import FOLDER_VARIABLE, make_run_folder
 from hpcdl.train.trainer import train
 from hpcdl.train.world import World, world
 
 
-def start(job_file: Path, overrides: dict[str, Any], runs: Path) -> None:
+def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> None:
     """Train the job of a file on all ranks; each rank calls it.
 
     Args:
-        overrides: values that replace the file's, by dotted key.
+        changes: `--set` options, which replace values of the file.
+        point: the point of the job's sweep, None where it has none.
         runs: where a run without a folder gets one.
     """
     us = world()
     job, failure = None, None
     try:
-        job = load_job(job_file, overrides)
+        job = load_job(job_file, choose_point(job_file, parse_changes(changes), point))
         _ = job.training  # a job that runs a command instead is refused here
     except HpcdlError as error:
         failure = error

@@ -68,7 +68,7 @@ def sabotage_and_start():
         before_step(3, fail)
     elif kind == "kill":
         before_step(3, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    start.start(job_file.with_name("other.yaml") if kind == "job" and odd else job_file, {}, runs)
+    start.start(job_file.with_name("other.yaml") if kind == "job" and odd else job_file, [], None, runs)
 
 
 run_and_exit(sabotage_and_start)
