@@ -22,24 +22,47 @@ class Format(str, Enum):
 
 
 def collect(
-    paths: list[Path] = typer.Argument(..., help="Run folders, or folders that hold some."),
+    paths: list[Path] = typer.Argument(
+        None, help="Logs, run folders, folders that hold some, or - for standard input."
+    ),
     format_: Format = typer.Option(Format.table, "--format", help="table is for people; csv, json: all columns."),
+    pattern: str = typer.Option(
+        None,
+        "--pattern",
+        help="How file names tell the run: a regular expression with (?P<run>...), (?P<stream>out|err).",
+    ),
+    dialect: list[Path] = typer.Option([], "--dialect", help="A YAML file with patterns of your own for log lines."),
+    sacct: bool = typer.Option(True, "--sacct/--no-sacct", help="Ask Slurm's accounting too, where there is one."),
+    explain: Path = typer.Option(None, "--explain", help="Show what is recognised in this one log, line by line."),
 ) -> None:
     """Print one row per run: what it reached, how fast, and why it ended."""
     from hpcdl.collector import collect_rows, table
+    from hpcdl.collector.dialect import load_dialects
     from hpcdl.errors import CollectError
 
     def warn(text: str) -> None:
         print(f"warning: {table.harmless(text)}", file=sys.stderr)
 
-    rows = collect_rows(paths, warn)
+    if explain:
+        from hpcdl.collector.explain import explained
+
+        for line in explained(explain, load_dialects(dialect, warn)):
+            print(line)
+        return
+    if not paths:
+        raise CollectError("nothing to collect; give logs, run folders, or folders that hold some, such as runs/.")
+    rows = collect_rows(paths, warn, pattern, dialect)
+    if sacct:
+        from hpcdl.collector.sacct import join
+
+        join(rows, warn)
     if format_ is Format.table:
         _print_table(rows)
     else:
         write = {Format.markdown: table.markdown, Format.csv: table.as_csv, Format.json: table.as_json}[format_]
         sys.stdout.write(write(rows))
     if not rows:
-        raise CollectError(f"no run found in {', '.join(map(str, paths))}; give run folders, or folders of them.")
+        raise CollectError(f"no run found in {', '.join(map(str, paths))}; give logs, run folders, or folders of them.")
 
 
 def _print_table(rows: "list[Row]") -> None:

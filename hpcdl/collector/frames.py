@@ -30,6 +30,8 @@ RANK = re.compile(
     r"|\((?:\w+ )?(?:pid|rank)=(?P<ray>\d+)(?:, ip=[\d.]+)?\) "  # Ray
     r"| *(?P<srun>\d{1,6}): (?!\d+\.\d+,)"  # srun --label; Darknet's own lines begin alike
 )
+BAR_BEGINS = re.compile(r"\s*\d+/\d+")
+BAR_GOES_ON = re.compile(r"\s*(?:\[[=>.]+\]|[\d.]+(?:us|ms|s)/(?:step|sample))")
 QUOTED = re.compile(r"(?:[#>] )+")
 
 
@@ -47,8 +49,26 @@ class Frame(NamedTuple):
 def frames(stream: BinaryIO) -> Iterator[Frame]:
     """Yield the frames of a log in order, in constant memory.
 
-    A state of a progress bar that a later state of the same bar replaces is left out.
+    A state of a progress bar that a later state of the same bar replaces is left out; a bar that was broken over
+    lines, as in a slide or a mail, is one frame.
     """
+    broken: Frame | None = None
+    for frame in _drawn(stream):
+        if broken:
+            if (broken.text.endswith(" -") or BAR_GOES_ON.match(frame.text)) and len(broken.text) < 400:
+                broken = Frame(broken.line, f"{broken.text} {frame.text.lstrip()}", broken.rank)
+                continue
+            yield broken
+            broken = None
+        if len(frame.text) < 24 and BAR_BEGINS.fullmatch(frame.text):
+            broken = frame
+        else:
+            yield frame
+    if broken:
+        yield broken
+
+
+def _drawn(stream: BinaryIO) -> Iterator[Frame]:
     held: dict[bytes, tuple[int, bytes]] = {}
     for number, piece in _pieces(stream):
         # The commonest frame by far, and the reason for this loop's form: a Keras bar in the middle of an epoch.

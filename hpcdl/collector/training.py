@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from hpcdl.collector.events import EpochEnd, EpochStart, Event, FullBar, Listed, Progress, Rate, Tested, Values
-from hpcdl.collector.row import COLUMNS, Row
+from hpcdl.collector.row import Row
 from hpcdl.runlog import format_metric
 
 ACCURACIES = ("accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "binary_accuracy", "accuracy_1")
@@ -223,7 +223,9 @@ class Training:
         row.images_per_s = self._throughput()
         if row.images_per_s is None and self._rank_rates:
             others["images_per_s_per_rank"] = _steady(self._rank_rates)
-        row.metrics |= {name: value for name, value in others.items() if math.isfinite(value) and name not in COLUMNS}
+        row.metrics |= {
+            name: value for name, value in others.items() if math.isfinite(value) and getattr(row, name, None) is None
+        }
 
     def _named(self, row: Row, values: dict[str, float], prefix: str) -> dict[str, float]:
         """Set the row's own columns from `values`; return the other values."""

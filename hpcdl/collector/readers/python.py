@@ -9,7 +9,9 @@ START = "Traceback (most recent call last)"
 EXCEPTION = re.compile(r"([A-Za-z_][\w.]*)(?:: ?(.*))?")
 NAMED = re.compile(r"[\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Conflict|Timeout|Failure|NotFound)\b")
 HARMLESS = re.compile(r"Exception ignored in|Exception in thread|Error in atexit|--- Logging error ---")
-SETUP = re.compile(r'File ".*(?:/pip/|/setuptools/|/pkg_resources/|setup\.py"|easy_install|/distutils/|/conda/)')
+SETUP = re.compile(
+    r'File ".*(?:/pip/|/setuptools/|/pkg_resources/|setup\.py"|easy_install|/distutils/|/conda/(?:cli|core|exceptions))'
+)
 LONGEST = 400
 """Lines of a traceback; what goes on for longer is none."""
 
