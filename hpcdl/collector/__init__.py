@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcdl.collector.dialect import load_dialects
-from hpcdl.collector.find import Logs, find_runs
-from hpcdl.collector.logs import read_logs
+from hpcdl.collector.find import find_runs
+from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import COLUMNS, FLOAT_COLUMNS, INT_COLUMNS, OUTCOMES, Evidence, Row
 from hpcdl.collector.runfolder import read_run_folder
 

@@ -21,6 +21,8 @@ class EpochEnd:
     epochs: int | None = None
     seconds: float | None = None
     """Duration of the epoch."""
+    from_zero: bool = False
+    """The dialect is known to count epochs from 0; else the numbers tell."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class Progress:
     steps: float | None = None
     epoch: int | None = None
     epochs: int | None = None
+    from_zero: bool = False
+    """As in EpochEnd."""
 
 
 @dataclass(slots=True)

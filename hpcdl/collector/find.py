@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import regex
 
+from hpcdl.collector.logs import Logs
 from hpcdl.collector.opening import STDIN
 from hpcdl.collector.runfolder import is_run_folder
 from hpcdl.errors import CollectError
@@ -24,10 +24,10 @@ NAMES = [
     for pattern in (
         rf"(?P<name>.+?)[._-](?P<stream>out|err|stdout|stderr|output|error)[._-]{JOB_ID}(?:\.(?:log|txt|out|err))?",
         rf"(?P<name>.+)\.(?P<stream>[oe]){JOB_ID}",
-        rf"(?P<name>.*?)[._-]?{JOB_ID}[._-](?P<stream>out|err|stdout|stderr|output|error)(?:\.(?:log|txt))?",
+        rf"(?:(?P<name>.*?)[._-])?{JOB_ID}[._-](?P<stream>out|err|stdout|stderr|output|error)(?:\.(?:log|txt))?",
         r"(?P<name>.+?)[._-](?P<stream>out|err|stdout|stderr|output|error)(?:\.(?:log|txt))?",
         r"(?P<stream>stdout|stderr|out|err|output|error)(?P<name>)(?:\.(?:log|txt))?",
-        rf"(?P<name>.*?)[._-]?{JOB_ID}\.(?:log|txt)(?P<stream>)",
+        r"(?P<name>.*?)[._-](?P<job_id>\d{4,}(?:_\d+)?)\.(?:log|txt)(?P<stream>)",
     )
 ]
 LOG_NAME = re.compile(
@@ -36,17 +36,6 @@ LOG_NAME = re.compile(
 )
 COMPRESSED = re.compile(r"\.(?:gz|bz2|xz|zst|zstd)$")
 RANK_FOLDER = re.compile(r"rank\.(\d+)")
-
-
-@dataclass
-class Logs:
-    """The files of one run that no one prepared for us."""
-
-    name: str
-    files: list[Path] = field(default_factory=list)
-    """Standard output before standard error."""
-    job_id: str | None = None
-    """As the names tell."""
 
 
 def find_runs(paths: Sequence[Path], warn: Warn, pattern: str | None = None) -> Iterator[Path | Logs]:

@@ -32,7 +32,7 @@ RANK = re.compile(
 )
 BAR_BEGINS = re.compile(r"\s*\d+/\d+")
 BAR_GOES_ON = re.compile(r"\s*(?:\[[=>.]+\]|[\d.]+(?:us|ms|s)/(?:step|sample))")
-QUOTED = re.compile(r"(?:[#>] )+")
+QUOTED = re.compile(r"(?:[#>]+ )+")
 
 
 class Frame(NamedTuple):
@@ -148,7 +148,7 @@ def _clean(number: int, piece: bytes) -> Iterator[Frame]:
         if match := RANK.match(part):
             rank = int(next(number for number in match.groups() if number is not None))
             part = part[match.end() :]
-        elif part[:2] in ("# ", "> "):
+        elif part[:1] in "#>":
             part = QUOTED.sub("", part, count=1)
         if part := part.rstrip():
             yield Frame(number, part, rank)

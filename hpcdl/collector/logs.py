@@ -1,9 +1,9 @@
 """From the files of a run that no one prepared to rows: one, or several where jobs were appended to the same files."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpcdl.collector.find import Logs
 from hpcdl.collector.frames import Frame, frames
 from hpcdl.collector.opening import ERRORS, open_log
 from hpcdl.collector.outcome import judge
@@ -12,6 +12,17 @@ from hpcdl.collector.row import Row
 from hpcdl.collector.story import FileReader, Found, Story
 
 Warn = Callable[[str], None]
+
+
+@dataclass
+class Logs:
+    """The files of one run that no one prepared for us."""
+
+    name: str
+    files: list[Path] = field(default_factory=list)
+    """Standard output before standard error."""
+    job_id: str | None = None
+    """As the names tell."""
 
 
 def read_logs(logs: Logs, warn: Warn, more: Callable[[], Sequence[Reader]] = tuple) -> list[Row]:

@@ -13,16 +13,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpcdl import runlog
+from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
 from hpcdl.job import Job
 from hpcdl.run import record as run_record
+from hpcdl.run.folder import JOB_FILE
 
-JOB_COPY = "job.yaml"
-MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_COPY)
+MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 """The files that make a folder a run of ours; one of them is enough."""
 
 SILENCE_S = 900
 """A run on another host that wrote nothing for so long, in seconds, is taken for dead."""
+
+FROM_OUTSIDE = (
+    *("time_limit", "cancelled", "preempted", "node_failure", "oom_host", "oom_gpu", "memory_limit", "disk_full"),
+    *("launch_failure", "module_error"),
+)
+"""Outcomes that the logs know better than the record."""
 
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -48,12 +55,18 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
     )
     _results(row, events)
     _outcome(row, folder, record, events)
+    if row.outcome not in ("completed", "running"):
+        _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row
 
 
 def _is_log(path: Path) -> bool:
-    return path.is_file() and (path.name in MARKS or "_out." in path.name or "_err." in path.name)
+    return path.is_file() and (path.name in MARKS or _is_text_log(path))
+
+
+def _is_text_log(path: Path) -> bool:
+    return "_out." in path.name or "_err." in path.name
 
 
 def _text(value: Any) -> str | None:
@@ -167,6 +180,17 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
         row.evidence = Evidence(metrics_file, len(events), f"last event: {events[-1]['event']}")
     else:
         row.outcome, row.cause = "unknown", "neither the record nor the metrics tell anything"
+
+
+def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
+    """Take the reason from the run's two logs where they know more: what ends a process from outside it cannot record."""
+    logs = Logs(row.run, [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and _is_text_log(path)])
+    told = read_logs(logs, warn)
+    if not told:
+        return
+    last = told[-1]
+    if last.outcome in FROM_OUTSIDE or (row.outcome in ("incomplete", "unknown") and last.outcome == "crash"):
+        row.outcome, row.cause, row.evidence, row.next_step = last.outcome, last.cause, last.evidence, last.next_step
 
 
 def _exit_text(exit_code: int | None) -> str | None:

@@ -31,6 +31,7 @@ class Training:
     def __init__(self) -> None:
         self.epochs: list[Epoch] = []
         self.fits = 0
+        self.from_zero = False
         self.planned: int | None = None
         self.steps_done = False
         self._open: int | None = None
@@ -122,6 +123,7 @@ class Training:
 
     def _end(self, event: EpochEnd) -> None:
         self.planned = event.epochs or self.planned
+        self.from_zero = self.from_zero or event.from_zero
         number = event.epoch
         if number is None:
             number = self._open if self._open is not None else (self.last.number + 1 if self.last else 1)
@@ -149,6 +151,7 @@ class Training:
     def _progress(self, event: Progress) -> None:
         if event.epoch is not None:
             self.planned = event.epochs or self.planned
+            self.from_zero = self.from_zero or event.from_zero
             if self.last and event.epoch <= self.last.number:
                 if event.epoch > self.epochs[0].number or event.epoch == self.last.number:
                     return
@@ -203,12 +206,13 @@ class Training:
         row.epochs_planned = self.planned
         last, others = self.last, dict(self._loose)
         if last:
-            row.epochs_done = last.number + (self.epochs[0].number == 0)
+            row.epochs_done = last.number + (self.from_zero or self.epochs[0].number == 0)
             row.epoch_s = last.seconds
             others |= self._named(row, last.values, "")
             self._best(row)
         elif self._open is not None:
-            row.epochs_done = max(self._open - 1, 0) if self._has_headers else None
+            known = self._has_headers or self.from_zero
+            row.epochs_done = max(self._open - (not self.from_zero), 0) if known else None
         else:
             others = self._named(row, {**self._loose, **self._step_values}, "")
             if self._step and self._step.step is not None:

@@ -11,7 +11,7 @@ from hpcdl.collector.readers.numbers import NUMBER, metric_name
 TRIGGERS = (
     "poch", "oss", "cc", "CC", "core", "rror", "AUC", "auc", "/sec", "/s", "step", "iter", "ppl", "F1", "f1", "took", "time", "Time",
     "one", "inish", "omplete", "ucces", "recision", "ecall", "IoU", "ice", "perplexity", "esult", "ank", "size", "BLEU", "mAP", "MAE",
-    "mae", "mse", "MSE", "ccuracy", "Saved", "samples",
+    "mae", "mse", "MSE", "ccuracy", "Saved", "samples", *(f"[{digit}" for digit in range(10)),
 )  # fmt: skip
 
 EPOCH = re.compile(
@@ -25,7 +25,7 @@ STEP = re.compile(
     r"(?<![A-Za-z_])(?:global[_ ]?)?(?:[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch|STEP|ITER)s?\s*(?:[:#=]\s*)?\[?\s*(\d+)\s*\]?\s*(?:(?:/|of)\s*(\d+))?"
 )
 PAIR = re.compile(
-    r"(?<![\w.])(?P<label>[A-Za-z][\w@/-]*(?:[ .][A-Za-z][\w@/-]*){0,5})(?:\s*[(\[][A-Za-z%][^)\]]{0,20}[)\]])?['\"]?"
+    r"(?<![\w./])(?P<label>[A-Za-z][\w@/-]*(?: [A-Za-z][\w@/-]*){0,5})(?:\s*[(\[][A-Za-z%][^)\]]{0,20}[)\]])?['\"]?"
     rf"(?P<sep>\s*[:=]\s*|\s+is\s+|\s+)['\",]{{0,2}} *(?:tensor\()?(?P<number>{NUMBER})(?P<of>/\d+(?: ?\([\d.]+%\))?)?\s?(?P<unit>%|ms\b|s\b|seconds\b)?"
     r"(?!\w|[/:.-]\d)"
 )
@@ -37,6 +37,7 @@ TIME_WORDS = re.compile(
     r"(?i)^(?:.*\b)?(?:elapsed(?:[ _]time)?|time[ _]per[ _]epoch|epoch[ _]time|(?:training|train|total|run)[ _]?time|time[ _]cost|duration|"
     r"runtime|time[ _]elapsed|step_avg|time)$"
 )
+NOT_TIMES = ("cpu time", "turnaround time", "run time")  # of LSF's report, not the program's
 NOISE = re.compile(
     r"improved from|did not improve|finished gradual|ReduceLROnPlateau|LearningRateScheduler|early stopping|Restoring model|"
     r"saving model|Saving model|setting learning rate|reducing learning rate|def |print\(|f\"|\.format\("
@@ -173,7 +174,7 @@ def pairs(text: str) -> dict[str, float]:
         metric = METRIC_WORDS.search(label.rpartition(" ")[2].replace("/", " ").rpartition(" ")[2]) or re.search(
             r"(?i)\b(?:loss|acc(?:uracy)?|error)\b", label.replace("_", " ")
         )
-        if not metric and not TIME_WORDS.search(label):
+        if match["label"].lower() in NOT_TIMES or (not metric and not TIME_WORDS.search(label)):
             continue
         name = metric_name(prefix + label).removesuffix("_epoch") if metric else metric_name(label) + "_s"
         number = float(match["number"])

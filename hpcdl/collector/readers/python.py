@@ -69,4 +69,5 @@ def _sign(name: str, message: str, text: str, harmless: bool, setup: bool) -> Si
         return Sign("oom_host", "application", f"out of memory on the host: {cause}", text)
     if DISK.search(text):
         return Sign("disk_full", "application", cause, text)
-    return Sign("crash", "consequence" if short in CONSEQUENCES else "application", cause, text)
+    followed = short in CONSEQUENCES or "Horovod has been shut down" in message
+    return Sign("crash", "consequence" if followed else "application", cause, text)

@@ -12,7 +12,7 @@ TRIGGERS = (
 )  # fmt: skip
 
 CANCELLED = re.compile(r"\*\*\* (JOB|STEP) (\S+) (?:ON (\S+) )?(?:CANCELLED AT (\S+)|FAILED\b)(.*?) ?\*\*\*")
-OOM_KILL = re.compile(r"Detected (\d+) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)(\S+?)(?: cgroup)?\. ")
+OOM_KILL = re.compile(r"Detected (\d+) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)(\S+?)(?: cgroup)?(?:\.(?:\s|$)|$)")
 MEMORY_LIMIT = re.compile(
     r"(?:(?:Job|Step|StepId=|JobId=)\s*\S* )exceeded (?:virtual )?memory limit|Exceeded job memory limit"
 )
@@ -22,7 +22,7 @@ LAUNCH = re.compile(
     r"Task launch for .* failed.*)|slurmstepd: error: execve\(\): .*|Could not open std(?:out|err) file .*|"
     r"(?:sbatch|srun): error: (?:Batch job submission failed|Unable to open file|Invalid).*|slurmstepd: error: couldn't chdir.*"
 )
-NODE_FAILURE = re.compile(r"(?:srun: error: )?Node failure on \S+")
+NODE_FAILURE = re.compile(r"Node failure on \S+|\*\*\* (?:JOB|STEP) \S+ ON \S+ UNCORRECTABLE MEMORY ERROR AT")
 STATE = re.compile(r"\s*(?:State|Job State|JobState)\s*[:=]\s*([A-Z_]+)\b(.*)")
 JOB_ID = re.compile(
     r"\b(?:SLURM_JOB_?ID|Slurm [Jj]ob [Ii][Dd]|JobID|Job ID|JobId)\s*(?:[:=]|is)?\s*(\d{2,}(?:_\d+)?)\b"
