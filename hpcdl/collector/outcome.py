@@ -92,7 +92,7 @@ def _finished(row: Row, story: Story) -> bool:
     early = any(seen.sign.level == "success" and "early stopping" in seen.sign.cause for seen in story.signs.values())
     if row.epochs_planned is not None and row.epochs_done is not None:
         return row.epochs_done >= row.epochs_planned or early
-    if early or story.training.steps_done:
+    if early or story.training.steps_done or story.training.went_on:
         return True
     trained = bool(story.training.epochs) or row.loss is not None
     words = any(seen.sign.level == "word" for seen in story.signs.values())

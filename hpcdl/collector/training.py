@@ -44,6 +44,8 @@ class Training:
         self._step_values: dict[str, float] = {}
         self._bar: dict[str, float] = {}
         self._bar_steps: int | None = None
+        self.went_on = False
+        """A test came while the last epoch had no end: lines are missing, the program went on."""
         self.tested: dict[str, float] = {}
         self._loose: dict[str, float] = {}
         self._rates = array("d")
@@ -83,7 +85,7 @@ class Training:
     @property
     def stopped_inside(self) -> bool:
         """True where the log ends inside an epoch."""
-        return self._open is not None
+        return self._open is not None and not self.went_on
 
     def _start(self, epoch: int, epochs: int | None) -> None:
         self._has_headers = True
@@ -101,6 +103,7 @@ class Training:
         self.fits = self.fits or 1
         self.planned = epochs or self.planned
         self._open, self._headers, self._open_values, self._point = epoch, 1, {}, None
+        self.went_on = False
 
     def _new_fit(self) -> None:
         self.fits += 1
@@ -136,7 +139,11 @@ class Training:
 
     def _full_bar(self, bar: FullBar) -> None:
         last = self.last
-        if self._open is not None:
+        total = self._point.steps if self._point else None
+        if self._open is not None and bar.steps and total and bar.steps != total:
+            self.went_on = True
+            self.tested.update(bar.values)
+        elif self._open is not None:
             self._bar_steps = bar.steps
             self._complete(self._open, {**self._open_values, **bar.values}, bar.seconds)
         elif last and bar.steps == self._bar_steps and set(last.values) < set(bar.values):
@@ -166,6 +173,8 @@ class Training:
                 self._step = event
                 self.steps_done = event.steps is not None and event.step is not None and event.step >= event.steps
             return
+        elif self._point and self._point.steps and event.steps != self._point.steps:
+            return  # the bar of an evaluation
         self._point = event
 
     def _take(self, values: dict[str, float]) -> bool:
@@ -183,6 +192,7 @@ class Training:
     def _test(self, values: dict[str, float]) -> None:
         if self._open is not None and self._point is not None and self._point.epoch is not None:
             self._complete(self._open, {**self._point.values, **self._open_values}, None)
+        self.went_on = self.went_on or self._open is not None
         self.tested.update(values)
 
     def _refine(self, numbers: list[float]) -> None:
@@ -210,6 +220,8 @@ class Training:
             row.epoch_s = last.seconds
             others |= self._named(row, last.values, "")
             self._best(row)
+        elif self.went_on:
+            row.notes.append(f"epoch {self._open} has no end in the log, but a test follows: lines are missing")
         elif self._open is not None:
             known = self._has_headers or self.from_zero
             row.epochs_done = max(self._open - (not self.from_zero), 0) if known else None
@@ -225,7 +237,7 @@ class Training:
             others["fits"] = self.fits
             row.notes.append(f"{self.fits} fits in this run; the numbers are the last one's")
         row.images_per_s = self._throughput()
-        if row.images_per_s is None and self._rank_rates:
+        if self._rank_rates:
             others["images_per_s_per_rank"] = _steady(self._rank_rates)
         row.metrics |= {
             name: value for name, value in others.items() if math.isfinite(value) and getattr(row, name, None) is None
@@ -263,6 +275,8 @@ class Training:
 
     def _partial(self) -> str | None:
         point = self._point
+        if self.went_on:
+            return None
         if self._open is None:
             step = self._step
             if self.last or not step or step.step is None or step.steps is None or self.steps_done:

@@ -39,6 +39,15 @@ def metric_name(label: str) -> str:
     return "_".join(words)
 
 
+def fraction(percent: float) -> float:
+    """Return a percentage as a part of 1, without the dust of binary division.
+
+    >>> fraction(66.93)
+    0.6693
+    """
+    return round(percent / 100, 12)
+
+
 def seconds(text: str) -> float:
     """Return the seconds of `mm:ss`, `h:mm:ss`, `d-hh:mm:ss` or plain seconds.
 

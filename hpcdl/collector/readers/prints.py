@@ -6,11 +6,11 @@ Covers PyTorch's and MXNet's examples, JAX and hand-written loops: an epoch or a
 import re
 
 from hpcdl.collector.events import EpochEnd, EpochStart, Event, Fact, Listed, Progress, Rate, Sign, Tested, Values
-from hpcdl.collector.readers.numbers import NUMBER, metric_name
+from hpcdl.collector.readers.numbers import NUMBER, fraction, metric_name
 
 TRIGGERS = (
     "poch", "oss", "cc", "CC", "core", "rror", "AUC", "auc", "/sec", "/s", "step", "iter", "ppl", "F1", "f1", "took", "time", "Time",
-    "one", "inish", "omplete", "ucces", "recision", "ecall", "IoU", "ice", "perplexity", "esult", "ank", "size", "BLEU", "mAP", "MAE",
+    "FoM", "one", "inish", "omplete", "ucces", "recision", "ecall", "IoU", "ice", "perplexity", "esult", "ank", "size", "BLEU", "mAP", "MAE",
     "mae", "mse", "MSE", "ccuracy", "Saved", "samples", *(f"[{digit}" for digit in range(10)),
 )  # fmt: skip
 
@@ -31,7 +31,7 @@ PAIR = re.compile(
 )
 METRIC_WORDS = re.compile(
     r"(?i)(?:^|[\W_])(?:loss|acc|accuracy|error|err|auc|f1|f1[-_ ]?score|precision|recall|score|perplexity|ppl|bleu|rouge\w*|m?ap|miou|iou|dice|"
-    r"mae|mse|rmse|r2|top-?[15]|acc@[15]|prec@[15]|em|wer|cer|psnr|ssim|kappa|mcc|sensitivity|specificity|reward)(?:_epoch)?$"
+    r"mae|mse|rmse|r2|top-?[15]|acc@[15]|prec@[15]|em|wer|cer|psnr|ssim|kappa|mcc|sensitivity|specificity|reward|fom)(?:_epoch)?$"
 )
 TIME_WORDS = re.compile(
     r"(?i)^(?:.*\b)?(?:elapsed(?:[ _]time)?|time[ _]per[ _]epoch|epoch[ _]time|(?:training|train|total|run)[ _]?time|time[ _]cost|duration|"
@@ -54,7 +54,7 @@ WORLD = re.compile(
 )
 LISTED = re.compile(rf"(?:^|[:=] ?|array\()\[({NUMBER}(?:,\s*{NUMBER})+)\]\)?$")
 FIRST_TRAIN_VAL = re.compile(rf"\[Epoch (\d+)\] train=({NUMBER}) val=({NUMBER})")
-TRAIN_SAMPLES = re.compile(r"Train on (\d+) samples, validate on \d+ samples")
+DECREASED = re.compile(rf"((?:\w+ )*\w*[Ll]oss) decreased (?:from )?\(?{NUMBER} (?:to|-->) ({NUMBER})")
 DONE = re.compile(
     r"(?i)\W*(?:all |job |training |train |script |program |run |experiment |model |the )*(?:is |has |was |process )*"
     r"(?:done|finished|finish|complete|completed|finished successfully|completed successfully|success|successfully completed|ended)"
@@ -91,6 +91,8 @@ def read(text: str) -> list[Event]:
     if match := FIRST_TRAIN_VAL.search(text):  # GluonCV prints accuracies without saying so
         values = {"accuracy": float(match[2]), "val_accuracy": float(match[3]), **pairs(text[match.end() :])}
         return [*events, _epoch_end(values, int(match[1]), None)]
+    if match := DECREASED.search(text):
+        return [*events, Values({metric_name(match[1]): float(match[2])})]
     if ("pochs" in text or "EPOCHS" in text) and (match := PLAN.search(text)):
         return [*events, Fact("epochs_planned", int(match[1]))]
     return events + _training(text)
@@ -182,7 +184,7 @@ def pairs(text: str) -> dict[str, float]:
             total = float(re.match(r"/(\d+)", match["of"])[1])  # type: ignore[index]
             number = number / total if total else number
         elif match["unit"] == "%" or "@" in label:
-            number /= 100
+            number = fraction(number)
         elif match["unit"] == "ms":
             number /= 1000
         values.setdefault(name, number)

@@ -36,7 +36,7 @@ def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
         if state["block"]:
             if match := EVAL_ITEM.fullmatch(text):
                 name = metric_name(match[1].removeprefix("eval_"))
-                return [Tested({name: float(match[2])})] if name != "epoch" else []
+                return [Tested({name: float(match[2])})] if name not in ("epoch", "global_step") else []
             state["block"] = False
         if "%|" in text and (match := TQDM.match(text)):
             return _tqdm(match)
