@@ -109,6 +109,8 @@ def _training(text: str) -> list[Event]:
     if epoch:
         number, total = int(epoch[1]), int(epoch[2]) if epoch[2] else None
         if not any(is_metric(name) for name in values):
+            if values and step is None:
+                return [_epoch_end(values, number, total)]  # its duration
             bare = len(re.sub(r"[\W_]", "", text)) <= 12
             return [EpochStart(number, total)] if bare and step is None else []
         if step and not (step[2] and step[1] == step[2]):
