@@ -14,6 +14,7 @@ lines:
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -108,7 +109,7 @@ def load_dialects(paths: Iterable[Path | str], warn: Callable[[str], None]) -> C
 def reader(dialect: Dialect, warn: Callable[[str], None], slow: set[str]) -> Reader:
     """Return a reader of the dialect for one file; a pattern in `slow` is not tried, and one that proves so is put there."""
     patterns = [(line, regex.compile(line.match)) for line in dialect.lines]
-    kept: dict[tuple[int, str], list[float]] = {}
+    kept: list[defaultdict[str, list[float]]] = [defaultdict(list) for _ in patterns]
 
     def read(text: str) -> list[Event]:
         for index, (line, pattern) in enumerate(patterns):
@@ -127,7 +128,7 @@ def reader(dialect: Dialect, warn: Callable[[str], None], slow: set[str]) -> Rea
                     name: value for name, text in match.groupdict().items() if (value := _number(text)) is not None
                 }
                 numbers = {name: value * UNITS[line.units.get(name, "s")] for name, value in numbers.items()}
-                return _events(line, numbers, text, lambda name, index=index: kept.setdefault((index, name), []))
+                return _events(line, numbers, text, kept[index])
         return []
 
     return dialect.name, ("",), read
@@ -140,7 +141,7 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _events(line: Line, numbers: dict[str, float], text: str, kept: Callable[[str], list[float]]) -> list[Event]:
+def _events(line: Line, numbers: dict[str, float], text: str, kept: dict[str, list[float]]) -> list[Event]:
     events: list[Event] = []
     place = {name: numbers.pop(name) for name in PLACES if name in numbers}
     whole = {name: int(place[name]) for name in PLACES[:4] if name in place and math.isfinite(place[name])}
@@ -154,8 +155,8 @@ def _events(line: Line, numbers: dict[str, float], text: str, kept: Callable[[st
         events.append(EpochEnd(numbers, whole["epoch"], whole.get("epochs"), place.get("epoch_s")))
     else:
         for name, number in numbers.items():
-            kept(name).append(number)
-            events.append(Fact(name, REDUCERS[line.keep](kept(name))))
+            kept[name].append(number)
+            events.append(Fact(name, REDUCERS[line.keep](kept[name])))
     if line.outcome:
         level = "success" if line.outcome == "completed" else "application"
         events.append(Sign(line.outcome, level, text.strip()[:300]))

@@ -17,8 +17,7 @@ Warn = Callable[[str], None]
 PATTERN_TIMEOUT_S = 1.0
 
 # Names of the two streams of one job; the job's id where the name holds one. {}_out.1234, {}.o1234, {}-1234.out, ...
-STREAM = r"(?P<stream>out|err|stdout|stderr|output|error|o|e)"
-JOB_ID = r"(?P<job_id>\d{2,}(?:[_-]\d+|\[\d+\])?)"
+JOB_ID = r"(?P<job_id>\d+(?:[_-]\d+|\[\d+\])?)"
 NAMES = [
     re.compile(pattern)
     for pattern in (

@@ -7,7 +7,8 @@ Here all of that becomes frames: pieces of clean text with the number of their l
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from io import BufferedIOBase
+from typing import NamedTuple
 
 BLOCK = 1 << 20
 LONGEST = 1 << 18
@@ -46,7 +47,7 @@ class Frame(NamedTuple):
     """The rank that wrote it, where a launcher says so."""
 
 
-def frames(stream: BinaryIO) -> Iterator[Frame]:
+def frames(stream: BufferedIOBase) -> Iterator[Frame]:
     """Yield the frames of a log in order, in constant memory.
 
     A state of a progress bar that a later state of the same bar replaces is left out; a bar that was broken over
@@ -68,7 +69,7 @@ def frames(stream: BinaryIO) -> Iterator[Frame]:
         yield broken
 
 
-def _drawn(stream: BinaryIO) -> Iterator[Frame]:
+def _drawn(stream: BufferedIOBase) -> Iterator[Frame]:
     held: dict[bytes, tuple[int, bytes]] = {}
     for number, piece in _pieces(stream):
         # The commonest frame by far, and the reason for this loop's form: a Keras bar in the middle of an epoch.
@@ -101,11 +102,11 @@ def _release(held: dict[bytes, tuple[int, bytes]]) -> Iterator[Frame]:
     held.clear()
 
 
-def _pieces(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _pieces(stream: BufferedIOBase) -> Iterator[tuple[int, bytes]]:
     """Yield (line number, bytes) of all that stands between newlines, carriage returns and backspaces."""
     number, rest, skipping = 1, b"", False
     while True:
-        block = stream.read(BLOCK)
+        block = stream.read1(BLOCK)  # one read at a time: what comes before an error is not lost
         chunk = rest + block
         if b"\0" in chunk:
             chunk = chunk.translate(None, b"\0")

@@ -8,7 +8,6 @@ import re
 import sys
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import zstandard
 
@@ -28,7 +27,7 @@ class NotALogError(OSError):
     """The file holds something else."""
 
 
-def open_log(path: Path | str) -> BinaryIO:
+def open_log(path: Path | str) -> io.BufferedIOBase:
     """Open a log for reading bytes.
 
     Args:
@@ -37,16 +36,16 @@ def open_log(path: Path | str) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is no log (NotALogError).
     """
-    raw: BinaryIO = sys.stdin.buffer if str(path) == STDIN else open(path, "rb")  # noqa: SIM115 - the caller closes it
-    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
+    standard = str(path) == STDIN
+    buffered = open(sys.stdin.fileno() if standard else path, "rb", closefd=not standard)  # noqa: SIM115 - the caller closes
     try:
         start = buffered.peek(SNIFF)[:SNIFF]
         if start.startswith(b"\x1f\x8b"):
-            return gzip.open(buffered, "rb")  # type: ignore[return-value]
+            return gzip.GzipFile(fileobj=buffered)
         if start.startswith(b"BZh"):
-            return bz2.open(buffered, "rb")
+            return bz2.BZ2File(buffered)
         if start.startswith(b"\xfd7zXZ\0"):
-            return lzma.open(buffered, "rb")
+            return lzma.LZMAFile(buffered)
         if start.startswith(b"\x28\xb5\x2f\xfd"):
             return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)  # type: ignore[return-value]
         if BINARY.match(start) or len(start) - len(start.translate(None, CONTROL)) > len(start) / 10:

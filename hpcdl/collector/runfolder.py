@@ -184,7 +184,9 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
 
 def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     """Take the reason from the run's two logs where they know more: what ends a process from outside it cannot record."""
-    logs = Logs(row.run, [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and _is_text_log(path)])
+    logs = Logs(
+        row.run, [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and _is_text_log(path)]
+    )
     told = read_logs(logs, warn)
     if not told:
         return

@@ -25,35 +25,43 @@ OOM_GPU = re.compile(
 DISK = re.compile(r"Errno 28\]|Errno 122\]|No space left on device|Disk quota exceeded")
 
 
-def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
-    """Return triggers and a function that reads one file's lines in order; it remembers an open traceback."""
-    state = {"open": 0, "harmless": False, "setup": False, "indented": False, "before": ""}
+class Tracebacks:
+    """Reads the lines of one file in order and remembers an open traceback."""
 
-    def read(text: str) -> list[Event]:
+    def __init__(self) -> None:
+        self.lines = 0
+        """Lines of the open traceback so far; 0 where none is open."""
+        self.harmless = self.setup = self.indented = False
+        self.before = ""
+
+    def read(self, text: str) -> list[Event]:
+        """Return the exception that ends the open traceback, if this line is it."""
         if START in text:
-            harmless = bool(HARMLESS.search(str(state["before"])))
-            state.update(open=1, harmless=harmless, setup=False, indented=False, before=text)
+            self.lines, self.harmless = 1, bool(HARMLESS.search(self.before))
+            self.setup = self.indented = False
             return []
-        if not state["open"]:
-            state["before"] = text
+        if not self.lines:
+            self.before = text
             return []
-        state["open"] = int(state["open"]) + 1
+        self.lines += 1
         if text[0] in " \t|+" or text.startswith("File "):
-            state["indented"] = True
-            state["setup"] = state["setup"] or bool(SETUP.search(text))
+            self.indented = True
+            self.setup = self.setup or bool(SETUP.search(text))
             return []
         match = EXCEPTION.match(text)
         if match and (
-            NAMED.fullmatch(match[1]) or (state["indented"] and (match[2] is not None or match.end() == len(text)))
+            NAMED.fullmatch(match[1]) or (self.indented and (match[2] is not None or match.end() == len(text)))
         ):
-            state["open"] = 0
-            state["before"] = text
-            return [_sign(match[1], match[2] or "", text, bool(state["harmless"]), bool(state["setup"]))]
-        if int(state["open"]) > LONGEST:
-            state["open"] = 0
+            self.lines, self.before = 0, text
+            return [_sign(match[1], match[2] or "", text, self.harmless, self.setup)]
+        if self.lines > LONGEST:
+            self.lines = 0
         return []
 
-    return ("",), read
+
+def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
+    """Return triggers and a function that reads one file's lines in order."""
+    return ("",), Tracebacks().read
 
 
 def _sign(name: str, message: str, text: str, harmless: bool, setup: bool) -> Sign:

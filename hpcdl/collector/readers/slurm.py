@@ -12,7 +12,9 @@ TRIGGERS = (
 )  # fmt: skip
 
 CANCELLED = re.compile(r"\*\*\* (JOB|STEP) (\S+) (?:ON (\S+) )?(?:CANCELLED AT (\S+)|FAILED\b)(.*?) ?\*\*\*")
-OOM_KILL = re.compile(r"Detected (\d+) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)(\S+?)(?: cgroup)?(?:\.(?:\s|$)|$)")
+OOM_KILL = re.compile(
+    r"Detected (\d+) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)(\S+?)(?: cgroup)?(?:\.(?:\s|$)|$)"
+)
 MEMORY_LIMIT = re.compile(
     r"(?:(?:Job|Step|StepId=|JobId=)\s*\S* )exceeded (?:virtual )?memory limit|Exceeded job memory limit"
 )

@@ -77,10 +77,9 @@ def _tqdm(match: re.Match[str]) -> list[Event]:
     epoch = TQDM_EPOCH.search(match["label"])
     values = {metric_name(name): float(number) for name, number in EQUAL.findall(match["times"] + match["after"])}
     values = {name: value for name, value in values.items() if name != "v_num"}
-    if match["step"].isdigit() and match["steps"].isdigit():
-        step, steps = float(match["step"]), float(match["steps"])
-    else:
-        step = steps = None
+    counted = match["step"].isdigit() and match["steps"].isdigit()
+    step = float(match["step"]) if counted else None
+    steps = float(match["steps"]) if counted else None
     if not epoch:
         return [Progress(values if "loss" in values else {}, step, steps)] if "loss" in values else []
     number, total = int(epoch[1]), int(epoch[2]) if epoch[2] else None
