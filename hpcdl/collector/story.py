@@ -11,6 +11,8 @@ from hpcdl.collector.training import Training
 
 FIELDS = ("job_id", "job", "scheduler", "framework", "ranks", "time_s")
 MOST_SIGNS = 500
+LONGEST = 4096
+"""Characters of a line that are read: more is data."""
 
 
 @dataclass
@@ -37,6 +39,7 @@ class FileReader:
     def events(self, text: str) -> Found:
         """Return the events in a line. The first reader that finds more than a fact holds."""
         found: Found = []
+        text = text[:LONGEST]
         for name, triggers, read in self._readers:
             for trigger in triggers:
                 if trigger in text:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hpcdl.collector.events import EpochEnd, Event, Fact, Progress, Rate, Sign, Tested, Values
 from hpcdl.collector.readers.numbers import NUMBER, metric_name
-from hpcdl.collector.readers.prints import pairs
+from hpcdl.collector.readers.pairs import pairs
 
 TQDM = re.compile(
     r"(?P<label>[^|]*?):?\s*(?P<percent>\d+)%\|[^|]*\|\s*(?P<step>[\d.]+\w?)/(?P<steps>[\d.]+\w?) \[(?P<times>[^\]]*)\]?(?P<after>.*)"
