@@ -10,7 +10,7 @@ from hpcdl.errors import CollectError
 DIALECT = r"""
 name: my_solver
 lines:
-  - match: 'sweep (?P<epoch>\d+) of (?P<epochs>\d+): residual (?P<loss>\S+), hit (?P<accuracy>\S+)% in (?P<epoch_s>\S+) min'
+  - match: 'sweep (?P<epoch>\d+) of (?P<epochs>\d+): loss (?P<loss>\S+), hit (?P<accuracy>\S+)%, (?P<epoch_s>\S+) min'
     units: {epoch_s: min, accuracy: '%'}
   - match: 'edit took (?P<edit_s>\S+) ms'
     units: {edit_s: ms}
@@ -34,9 +34,7 @@ def read(tmp_path):
 
 
 def test_epochs_with_units(read):
-    row, _ = read(
-        DIALECT, "sweep 1 of 2: residual 1e-2, hit 71.5% in 2 min", "sweep 2 of 2: residual 5e-3, hit 80% in 1.5 min"
-    )
+    row, _ = read(DIALECT, "sweep 1 of 2: loss 1e-2, hit 71.5%, 2 min", "sweep 2 of 2: loss 5e-3, hit 80%, 1.5 min")
     assert (row.epochs_done, row.epochs_planned, row.loss, row.accuracy) == (2, 2, 0.005, 0.8)
     assert (row.epoch_s, row.outcome) == (90, "completed")
 
@@ -48,7 +46,7 @@ def test_values_and_their_reducer(read):
 
 
 def test_an_outcome(read):
-    row, _ = read(DIALECT, "sweep 1 of 2: residual 1e-2, hit 71.5% in 2 min", "oh no: solver diverged")
+    row, _ = read(DIALECT, "sweep 1 of 2: loss 1e-2, hit 71.5%, 2 min", "oh no: solver diverged")
     assert (row.outcome, row.cause, row.evidence.line) == ("crash", "oh no: solver diverged", 2)
 
 

@@ -141,9 +141,7 @@ def test_an_error_that_the_training_survived_is_none(row_of):
             *TRACEBACK,
             "TypeError: 'NoneType' object is not callable",
         ],
-        [
-            "Allocator (GPU_0_bfc) ran out of memory trying to allocate 2GiB. The caller indicates that this is not a failure, but"
-        ],
+        ["Allocator (GPU_0_bfc) ran out of memory trying to allocate 2GiB. It says that this is not a failure, but"],
         ["slurmstepd: error: Exceeded step memory limit at some point."],
     ],
 )

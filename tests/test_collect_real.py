@@ -42,7 +42,7 @@ def test_outcome_and_every_number_agree_with_a_careful_reader(entry):
 
 
 def _same(value: float, number: str) -> bool:
-    """Tell whether `value` is `number` at the digits that it has; the table's seconds may be the index's milliseconds."""
+    """Tell whether `value` is `number` at the digits that it has; seconds here may be milliseconds there."""
     mantissa, _, exponent = number.partition("e")
     half = 0.51 * 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
     return any(abs(value * scale - float(number)) <= half for scale in (1, 1000))

@@ -52,8 +52,8 @@ class Line(Section):
     """One kind of line."""
 
     match: str
-    """A regular expression that is searched in a line. Groups named epoch, epochs, step, steps, epoch_s, images_per_s mean
-    those; groups that begin with test_ are results of the test; every other group is a metric of that name."""
+    """A regular expression that is searched in a line. Groups named epoch, epochs, step, steps, epoch_s, images_per_s
+    mean those; groups that begin with test_ are results of the test; every other group is a metric of that name."""
     units: dict[str, Literal["s", "ms", "us", "min", "h", "%", "k", "M"]] = Field(default={})
     """The unit in which the log writes a group; the table has seconds and fractions of 1."""
     keep: Literal["last", "first", "min", "max", "sum", "count", "mean", "median"] = "last"
@@ -107,7 +107,7 @@ def load_dialects(paths: Iterable[Path | str], warn: Callable[[str], None]) -> C
 
 
 def reader(dialect: Dialect, warn: Callable[[str], None], slow: set[str]) -> Reader:
-    """Return a reader of the dialect for one file; a pattern in `slow` is not tried, and one that proves so is put there."""
+    """Return a reader of the dialect for one file; a pattern that proves slow goes into `slow`, not tried again."""
     patterns = [(line, regex.compile(line.match)) for line in dialect.lines]
     kept: list[defaultdict[str, list[float]]] = [defaultdict(list) for _ in patterns]
 
@@ -119,9 +119,7 @@ def reader(dialect: Dialect, warn: Callable[[str], None], slow: set[str]) -> Rea
                 match = pattern.search(text[:LONGEST], timeout=TIMEOUT_S)
             except TimeoutError:
                 slow.add(line.match)
-                warn(
-                    f"dialect {dialect.name}: the pattern {line.match!r} took over {TIMEOUT_S:g} s on one line; set aside"
-                )
+                warn(f"dialect {dialect.name}: {line.match!r} took over {TIMEOUT_S:g} s on one line; set aside")
                 continue
             if match:
                 numbers = {

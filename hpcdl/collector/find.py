@@ -26,7 +26,7 @@ NAMES = [
         rf"(?:(?P<name>.*?)[._-])?{JOB_ID}[._-](?P<stream>out|err|stdout|stderr|output|error)(?:\.(?:log|txt))?",
         r"(?P<name>.+?)[._-](?P<stream>out|err|stdout|stderr|output|error)(?:\.(?:log|txt))?",
         r"(?P<stream>stdout|stderr|out|err|output|error)(?P<name>)(?:\.(?:log|txt))?",
-        r"(?P<name>.*?)[._-](?P<job_id>\d{4,}(?:_\d+)?)\.(?:log|txt)(?P<stream>)",
+        r"(?P<name>.*?)[._-](?P<job_id>(?!20\d{6}\b)\d{5,}(?:_\d+)?)\.(?:log|txt)(?P<stream>)",
     )
 ]
 LOG_NAME = re.compile(
@@ -98,7 +98,7 @@ def _globbed(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _walk(path: Path, warn: Warn) -> Iterator[Path]:
-    """Yield run folders and logs at and below `path`, by name; links to folders are not followed, so that none loops."""
+    """Yield run folders and logs at and below `path`, by name; links to folders are not followed: none loops."""
 
     def failed(error: OSError) -> None:
         warn(f"{error.filename}: cannot be read ({error.strerror})")

@@ -25,14 +25,17 @@ GLUED = re.compile(
     r"(?<=\S)(?=slurmstepd(?:-\S+)?: |srun: (?:error|Job|Force)|=>> PBS: |WARNING: One or more tensors|"
     r"Traceback \(most recent call last\))|(?<=[\d\])s])(?=/[\w./-]{1,200}/slurm_script: line \d+:)"
 )
+GLUED_MARKS = ("slurm", "srun: ", "=>> PBS", "WARNING: One", "Traceback (")
 RANK = re.compile(
     # Open MPI, PMIx, horovodrun, SageMaker: [1,0]<stdout>: with a time stamp before it or not
     r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})?"
     r"\[(?:[^,\]\s]+,)?(?:mpirank:)?(?P<mpi>\d+)(?:,[^\]]+)?\](?:\[[^\]]*\])?<(?:stdout|stderr|stddiag)>: ?"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}<(?:stdout|stderr|stddiag)>: ?"  # without the rank
     r"|\[(?:rank|default|stdout:|stderr:)(?P<torch>\d+)\]:? ?"  # torch, torchrun, ipyparallel
     r"|\((?:\w+ )?(?:pid|rank)=(?P<ray>\d+)(?:, ip=[\d.]+)?\) "  # Ray
     r"| *(?P<srun>\d{1,6}): (?!\d+\.\d+,)"  # srun --label; Darknet's own lines begin alike
 )
+TAG_INSIDE = re.compile(r"\[\d+,\d+\]<(?:stdout|stderr|stddiag)>:")  # horovod/horovod#1012: a tag in mid-line
 BAR_BEGINS = re.compile(r"\s*\d+/\d+")
 BAR_GOES_ON = re.compile(r"\s*(?:\[[=>.]+\]|[\d.]+(?:us|ms|s)/(?:step|sample))")
 QUOTED = re.compile(r"(?:[#>]+ )+")
@@ -113,8 +116,10 @@ def _drawn_over(piece: bytes) -> tuple[bytes, bool] | None:
     if b"\xe2\x94\x81" in piece and (match := KERAS_3.match(piece)):
         return b"keras" + match[2], match[1] == match[2]
     if b"%|" in piece and piece[-1:] == b"]":
-        label, _, rest = piece.partition(b"%|")
+        label, _, _ = piece.partition(b"%|")
         return b"tqdm" + label.rstrip(b" 0123456789"), label[-3:] == b"100"
+    if piece[:13] == b"Train Epoch: ":  # PyTorch's examples print a line where others draw a bar
+        return piece.partition(b"[")[0], False
     return None
 
 
@@ -127,7 +132,7 @@ def _release(bar: tuple[int, bytes] | None, others: dict[bytes, Held]) -> Iterat
 
 
 def _blocks(stream: BufferedIOBase) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield blocks of the stream as (lines before it, its lines); in them, all that moves the cursor back is one `\\r`."""
+    """Yield blocks of the stream as (lines before it, its lines); what moves the cursor back is one `\\r` there."""
     number, rest, skipping = 0, b"", False
     while True:
         block = stream.read1(BLOCK)  # one read at a time: what comes before an error is not lost
@@ -161,12 +166,14 @@ def _clean(number: int, piece: bytes) -> Iterator[Frame]:
         text = text.removeprefix("\ufeff")
     if not text.isprintable():
         text = LEFT_OVER.sub("", text)
-    for part in GLUED.split(text) if "slurm" in text or ": " in text else (text,):
+    for part in GLUED.split(text) if any(mark in text for mark in GLUED_MARKS) else (text,):
         rank = None
-        if match := RANK.match(part):
-            rank = int(next(number for number in match.groups() if number is not None))
+        while match := RANK.match(part):
+            rank = next((int(number) for number in match.groups() if number is not None), rank)
             part = part[match.end() :]
-        elif part[:1] in "#>":
+        if part[:1] in ("#", ">"):
             part = QUOTED.sub("", part, count=1)
+        if "]<std" in part:
+            part = TAG_INSIDE.sub("", part)
         if part := part.rstrip():
             yield Frame(number, part, rank)

@@ -18,7 +18,8 @@ ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError)
 SNIFF = 4096
 # Formats that stand beside logs in a folder of runs, by their first bytes.
 BINARY = re.compile(
-    rb"\x7fELF|\x89PNG|\x89HDF|PK\x03\x04|\xff\xd8\xff|GIF8|%PDF|\x93NUMPY|\x80[\x02-\x05]|\xca\xfe\xba\xbe|SQLite format|RIFF"
+    rb"\x7fELF|\x89PNG|\x89HDF|PK\x03\x04|\xff\xd8\xff|GIF8|%PDF|\x93NUMPY|\x80[\x02-\x05]|\xca\xfe\xba\xbe"
+    rb"|SQLite format|RIFF"
 )
 CONTROL = bytes(set(range(32)) - set(b"\0\b\t\n\r\x0c\x1b"))
 

@@ -14,7 +14,7 @@ from hpcdl.collector.story import Seen, Story
 
 NEXT: dict[str, str] = {
     "time_limit": "ask for more time, or continue from a checkpoint",
-    "oom_host": "ask for more memory (--mem), or read the data in smaller parts; sacct -j JOBID -o MaxRSS tells what it took",
+    "oom_host": "ask for more memory (--mem) or read the data in smaller parts; sacct -j JOBID -o MaxRSS tells the use",
     "memory_limit": "ask for more memory (--mem)",
     "oom_gpu": "take a smaller batch per rank (micro-batches keep the global batch), or lower precision",
     "node_failure": "submit it again; if the node fails again, exclude it (--exclude=NODE) and tell the site",

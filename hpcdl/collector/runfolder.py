@@ -183,7 +183,7 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
 
 
 def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
-    """Take the reason from the run's two logs where they know more: what ends a process from outside it cannot record."""
+    """Take the reason from the run's two logs where they know more: what is killed cannot record why."""
     logs = Logs(
         row.run, [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and _is_text_log(path)]
     )

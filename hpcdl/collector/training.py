@@ -205,9 +205,10 @@ class Training:
 
     def _close(self) -> None:
         """At the end of the log: an open epoch is complete when it has every number that the ones before it had."""
-        if self._open is not None and self._open_values and self._always and self._always <= set(self._open_values):
-            self._complete(self._open, self._open_values, None)
-        elif self._open is not None and self._point is None and self._open_values and not self.epochs:
+        if self._open is None or not self._open_values:
+            return
+        alone = self._point is None and not self.epochs
+        if alone or (self._always and self._always <= set(self._open_values)):
             self._complete(self._open, self._open_values, None)
 
     def fill(self, row: Row) -> None:

@@ -31,7 +31,8 @@ RULES = [
     _rule("not a failure", r"ran out of memory trying to allocate .*", "oom_gpu", "warning"),
     _rule(
         "out of memory|Out of memory|RESOURCE_EXHAUSTED|OOM when",
-        r"CUDA out of memory\. Tried to allocate [\d.]+ \w+|RESOURCE_EXHAUSTED: (?:Out of memory|Failed to allocate)[^.]*"
+        r"CUDA out of memory\. Tried to allocate [\d.]+ \w+"
+        r"|RESOURCE_EXHAUSTED: (?:Out of memory|Failed to allocate)[^.]*"
         r"|OOM when allocating tensor with shape\[[\d,]*\]|CUDA Error: out of memory",
         *("oom_gpu", "application", "out of memory on the GPU: {0}"),
     ),
@@ -62,7 +63,8 @@ RULES = [
     _rule("forrtl|STOP", r"^forrtl: .*|^STOP .*", "crash", "application"),
     _rule(
         "MPI_ABORT|Abort(|Fatal error in",
-        r"MPI_ABORT was invoked on rank \d+.*|Abort\(-?\d+\) on node \d+ \(rank \d+ in comm \d+\).*|Fatal error in P?MPI_\w+.*",
+        r"MPI_ABORT was invoked on rank \d+.*|Abort\(-?\d+\) on node \d+ \(rank \d+ in comm \d+\).*"
+        r"|Fatal error in P?MPI_\w+.*",
         *("crash", "consequence"),
     ),
     _rule(

@@ -1,4 +1,5 @@
-"""MLPerf's lines: `:::MLLOG {json}` (ours are among them), `:::MLL TIME KEY: {json}`, `:::MLPv0.5.0 MODEL TIME (FILE) KEY: VALUE`."""
+"""MLPerf's lines: `:::MLLOG {json}` (ours are among them), `:::MLL TIME KEY: {json}` and, before those,
+`:::MLPv0.5.0 MODEL TIME (FILE) KEY: VALUE`."""
 
 import json
 import math

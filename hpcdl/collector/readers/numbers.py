@@ -18,16 +18,17 @@ WORDS = {
     "avg": "average",
     "mean": "average",
 }
+FILLERS = ("on", "the", "of", "set", "dataset", "data", "in", "for")
 SPLIT = re.compile(r"[^A-Za-z0-9]+")
 
 
 def metric_name(label: str) -> str:
     """Return the name under which a metric is kept: Keras's where it has one.
 
-    >>> metric_name("Validation Accuracy"), metric_name("val_acc"), metric_name("Training Loss"), metric_name("Test loss")
-    ('val_accuracy', 'val_accuracy', 'loss', 'test_loss')
+    >>> [metric_name(label) for label in ("Validation Accuracy", "Training Loss", "Accuracy on test set")]
+    ['val_accuracy', 'loss', 'test_accuracy']
     """
-    words = [WORDS.get(word, word) for word in SPLIT.split(label.lower()) if word]
+    words = [WORDS.get(word, word) for word in SPLIT.split(label.lower()) if word and word not in FILLERS]
     for part in ("val", "test"):
         if part in words and words[0] != part:
             words.remove(part)

@@ -12,8 +12,8 @@ PAIR = re.compile(
     r"(?!\w|[/:.-]\d)"  # a date, a time, a path
 )
 METRIC = re.compile(
-    r"(?i)(?:^|[\W_])(?:loss|acc|accuracy|error|err|auc|f1|f1[-_ ]?score|precision|recall|score|perplexity|ppl|bleu|rouge\w*"
-    r"|m?ap|miou|iou|dice|mae|mse|rmse|r2|top-?[15]|acc@[15]|prec@[15]|em|wer|cer|psnr|ssim|kappa|mcc|sensitivity"
+    r"(?i)(?:^|[\W_])(?:loss|acc|accuracy|error|err|auc|f1|f1[-_ ]?score|precision|recall|score|perplexity|ppl|bleu"
+    r"|rouge\w*|m?ap|miou|iou|dice|mae|mse|rmse|r2|top-?[15]|acc@[15]|prec@[15]|em|wer|cer|psnr|ssim|kappa|mcc|sensitivity"
     r"|specificity|reward|fom)(?:_epoch)?$"
 )
 METRIC_INSIDE = re.compile(r"(?i)\b(?:loss|acc(?:uracy)?|error)\b")
@@ -24,7 +24,8 @@ DURATION = re.compile(
 NOT_THE_PROGRAMS = ("cpu time", "turnaround time", "run time")  # of LSF's report
 LEVELS = ("INFO", "DEBUG", "WARNING", "THE", "AND", "FOR")
 SET = re.compile(
-    r"\s*(?:[\w:,. -]*\b)?((?i:test|validation|val|valid|eval(?:uation)?|train(?:ing)?))(?: set| data| results?)?\s*[:-] "
+    r"\s*(?:[\w:,. -]*\b)?((?i:test|validation|val|valid|eval(?:uation)?|train(?:ing)?))"
+    r"(?: set| data| results?)?\s*[:-] "
 )
 SETS = {"t": "test ", "v": "val ", "e": "test "}
 

@@ -6,70 +6,76 @@ Covers PyTorch's and MXNet's examples, JAX and hand-written loops: an epoch or a
 import re
 
 from hpcdl.collector.events import EpochEnd, EpochStart, Event, Fact, Listed, Progress, Rate, Sign, Tested, Values
-from hpcdl.collector.readers.numbers import NUMBER, metric_name
+from hpcdl.collector.readers.numbers import NUMBER, fraction, metric_name
 from hpcdl.collector.readers.pairs import is_metric, pairs
 
 LONGEST = 1000
 """Characters: a longer line is data or a set of options, of which only the number of epochs is read."""
 
-NUMBERED = (
+MEASURES = (
     *(
-        "poch",
-        "POCH",
-        "oss",
-        "cc",
-        "CC",
-        "core",
-        "rror",
+        "loss",
+        "Loss",
+        "LOSS",
+        "oss:",
+        "oss=",
+        "acc",
+        "Acc",
+        "ACC",
+        "score",
+        "Score",
+        "error",
+        "Error",
         "AUC",
         "auc",
-        "step",
-        "iter",
-        "Iter",
-        "ppl",
         "F1",
         "f1",
-        "ime",
-        "FoM",
+        "ppl",
     ),
     *(
         "recision",
         "ecall",
         "IoU",
-        "ice",
-        "perplexity",
+        "dice",
+        "Dice",
+        "erplexity",
         "BLEU",
         "mAP",
         "MAE",
         "mae",
         "mse",
         "MSE",
-        "rank",
-        "Rank",
-        "size",
+        "R2",
+        "r2",
+        "FoM",
+        "fom",
     ),
-    *("/s", "per s", "took"),
+    *("poch", "POCH", "time:", "time ", "Time", "time=", "_time", "uration", "took", "lapsed", "reward", "step_avg"),
 )
-"""A line with a number has at least one of these, or nothing for us."""
+"""A line with a measure has one of these."""
+RATES = ("/sec", "/s", "per s")
+WORLDS = ("ank ", "size", "SIZE")
 CLOSING = ("one", "inish", "omplete", "ucces", "nded", "aved", "aving", "DONE", "FINISHED", "COMPLETED")
-TRIGGERS = (*NUMBERED, *CLOSING, *(f"[{digit}" for digit in range(10)))
+TRIGGERS = (*MEASURES, *CLOSING, *RATES, *WORLDS, *(f"[{digit}" for digit in range(10)))
 
 EPOCH = re.compile(
-    r"(?<![A-Za-z_])[Ee](?:poch|POCH)s?\b(?!/)\s*(?:[:#=]\s*)?[\[(]?\s*(\d+)(?!\.\d)\s*(?:(?:/|of|out of)\s*(\d+))?\s*[\])]?"
+    r"(?<![A-Za-z_])[Ee](?:poch|POCH)s?\b(?!/)\s*(?:[:#=]\s*)?[\[(]?\s*(\d+)(?!\.\d)"
+    r"\s*(?:(?:/|of|out of)\s*(\d+))?\s*[\])]?"
 )
 PLAN = re.compile(r"(?:[Ee]pochs|EPOCHS)['\"]?\s*(?:[:=]|\s)\s*(\d+)\b(?!\.\d)")
+DIGIT = re.compile(r"\d")
 STEP_OF = re.compile(r"\[\s*(\d+)\s*/\s*(\d+)(?:\s*\((\d+)%\))?\s*\]")
 STEP = re.compile(
     r"(?<![A-Za-z_])(?:global[_ ]?)?(?:[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch|STEP|ITER)s?\s*(?:[:#=]\s*)?\[?\s*(\d+)\s*\]?"
     r"\s*(?:(?:/|of)\s*(\d+))?"
 )
 NOT_OURS = re.compile(
-    r"improved from|did not improve|finished gradual|ReduceLROnPlateau|LearningRateScheduler|early stopping|Restoring model|"
-    r"[Ss]aving model to|setting learning rate|reducing learning rate|def |print\(|f\"|\.format\("
+    r"improved from|did not improve|finished gradual|ReduceLROnPlateau|LearningRateScheduler|early stopping|"
+    r"Restoring model|[Ss]aving model to|setting learning rate|reducing learning rate|def |print\(|f\"|\.format\("
 )
 """Lines of callbacks, and lines of source code."""
 LOGGING = re.compile(
-    r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ][\d:.,]+\]?\s*)?(?:[|:-]\s*)?(?:\[?(?:INFO|DEBUG|WARNING|I)\]?\s*[:|-]?\s*)?"
+    r"^(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ][\d:.,]+\]?\s*)?(?:[|:-]\s*)?(?:\[?(?:INFO|DEBUG|WARNING|I)\]?\s*[:|-]?\s*)?"
     r"(?:[\w.]+:(?=\s*\[?\w))?\s*(?:- )?"
 )
 RATE = re.compile(
@@ -77,10 +83,13 @@ RATE = re.compile(
     r"|(?:images?|imgs?|samples?|examples?)\s*(?:/|per)[ _]?s(?:ec(?:ond)?)?\s*[:=]\s*([\d.]+)"
 )
 WORLD = re.compile(
-    r"[Rr]ank \d+ (?:out )?of (\d+)|(?i:world[_ ]?size)['\"]?\s*[:=]?\s*(\d+)\b|(?i:hvd|horovod)[._ ]size(?:\(\))?\s*[:=]?\s*(\d+)"
+    r"[Rr]ank \d+ (?:out )?of (\d+)|(?i:world[_ ]?size)['\"]?\s*[:=]?\s*(\d+)\b"
+    r"|(?i:hvd|horovod)[._ ]size(?:\(\))?\s*[:=]?\s*(\d+)"
 )
 LISTED = re.compile(rf"(?:^|[:=] ?|array\()\[({NUMBER}(?:,\s*{NUMBER}){{1,20}})\]\)?$")
 TRAIN_VAL = re.compile(rf"\[Epoch (\d+)\] train=({NUMBER}) val=({NUMBER})")
+# PyTorch's tutorial on CIFAR-10
+OF_THE_NETWORK = re.compile(rf"Accuracy of the (?:network|model) on the \d+ test images: ({NUMBER}) ?%")
 DECREASED = re.compile(rf"((?:\w+ ){{0,5}}\w*[Ll]oss) decreased (?:from )?\(?{NUMBER} (?:to|-->) ({NUMBER})")
 DONE = re.compile(
     r"(?i)\W*(?:(?:all|job|training|train|script|program|run|experiment|model|the|is|has|was|process) )*"
@@ -89,32 +98,32 @@ DONE = re.compile(
 )
 TOOK = re.compile(r"'?([A-Za-z][\w ]{0,30}?)'? took (\d+\.?\d*) ?s?(?:ec(?:onds)?)?\b")
 SAVED = re.compile(
-    r"(?i)(?:successfully )?sav(?:ed|ing) (?:final |trained )?(?:model|weights|at)|(?:best )?model saved"
+    r"(?i)(?:successfully )?sav(?:ed|ing) (?:final |trained )?(?:model|weights|at)|(?:best )?(?:model|results) saved"
 )
 DURATIONS = ("time_s", "time_cost_s", "epoch_time_s", "elapsed_s", "elapsed_time_s", "duration_s")
 
 
 def read(text: str) -> list[Event]:
     """Read one line; a line of source code or of a callback tells nothing."""
-    if "pochs" in text or "EPOCHS" in text:
-        if match := PLAN.search(text):
-            return [Fact("epochs_planned", int(match[1]))]
-    if len(text) > LONGEST:
+    if ("pochs" in text or "EPOCHS" in text) and (match := PLAN.search(text)):
+        return [Fact("epochs_planned", int(match[1]))]
+    if len(text) > LONGEST or ".cc:" in text:  # TensorFlow's own log: nothing of the training in it
         return []
     if closing := _closing(text):
         return closing
     if text[-1] in "])" and (match := LISTED.search(text)):
         return [Listed([float(number) for number in match[1].split(",")])]
-    if not any(mark in text for mark in NUMBERED) or not any(map(str.isdigit, text)) or NOT_OURS.search(text):
-        return []
-    return _facts(text) + _numbers(text)
+    facts = _facts(text)
+    if not any(mark in text for mark in MEASURES) or not DIGIT.search(text) or NOT_OURS.search(text):
+        return facts
+    return facts + _numbers(text)
 
 
 def _closing(text: str) -> list[Event]:
     """Words with which programs say that they have come to their end."""
     if len(text) > 120 or not any(word in text for word in CLOSING):
         return []
-    plain = text[LOGGING.match(text).end() :]  # type: ignore[union-attr] - it matches the empty text
+    plain = LOGGING.sub("", text, count=1)
     if DONE.fullmatch(text) or DONE.fullmatch(plain) or SAVED.match(plain):
         return [Sign("completed", "word", f'the program printed "{text.strip()[:60]}"')]
     return []
@@ -122,9 +131,9 @@ def _closing(text: str) -> list[Event]:
 
 def _facts(text: str) -> list[Event]:
     events: list[Event] = []
-    if ("ank" in text or "ize" in text or "SIZE" in text) and (match := WORLD.search(text)):
+    if any(mark in text for mark in WORLDS) and (match := WORLD.search(text)):
         events.append(Fact("ranks", int(next(group for group in match.groups() if group))))
-    if ("/s" in text or "per s" in text or "/ s" in text) and (match := RATE.search(text)):
+    if any(mark in text for mark in RATES) and (match := RATE.search(text)):
         number = match[1] or match[2]
         if number.count(".") <= 1 and number != ".":
             events.append(Rate(float(number), ranks=text.lstrip().lower().startswith("total")))
@@ -141,6 +150,8 @@ def _numbers(text: str) -> list[Event]:
         return [_epoch_end(values, int(match[1]), None)]
     if " decreased " in text and (match := DECREASED.search(text)):
         return [Values({metric_name(match[1]): float(match[2])})]
+    if "test images" in text and (match := OF_THE_NETWORK.search(text)):
+        return [Tested({"accuracy": fraction(float(match[1]))})]
     epoch = EPOCH.search(text)
     if epoch:
         text = text[: epoch.start()] + ", " + text[epoch.end() :]

@@ -16,8 +16,10 @@ LONGEST = 400
 """Lines of a traceback; what goes on for longer is none."""
 
 # Exceptions that another process's end brings about.
-CONSEQUENCES = ("ChildFailedError", "HorovodInternalError", "BrokenPipeError", "ConnectionResetError", "CalledProcessError",
-                "SignalException", "DistBackendError", "ProcessExitedException", "ProcessRaisedException", "UnavailableError")  # fmt: skip
+CONSEQUENCES = (
+    *("ChildFailedError", "HorovodInternalError", "BrokenPipeError", "ConnectionResetError", "CalledProcessError"),
+    *("SignalException", "DistBackendError", "ProcessExitedException", "ProcessRaisedException", "UnavailableError"),
+)
 OOM_GPU = re.compile(
     r"CUDA (?:error: )?out of memory|OutOfMemoryError|ResourceExhausted|RESOURCE_EXHAUSTED|OOM when allocating|"
     r"HIP out of memory|CUDA_ERROR_OUT_OF_MEMORY|CUBLAS_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation"

@@ -7,9 +7,19 @@ from hpcdl.collector.events import Event, Fact, Sign
 from hpcdl.collector.readers.numbers import seconds
 
 TRIGGERS = (
-    "*** JOB", "*** STEP", "oom-kill", "oom_kill", "emory limit", "srun: ", "State", "slurm", "SLURM", "Job ", "alltime", "Node failure",
-    "Batch job submission", "Name  ", "JobID", "Job ID",
-)  # fmt: skip
+    *("*** JOB", "*** STEP", "oom-kill", "oom_kill", "emory limit", "srun: ", "State", "slurm", "SLURM", "Slurm"),
+    *(
+        "Job ",
+        "JobI",
+        "alltime",
+        "Wall-clock",
+        "Elapsed",
+        "Node failure",
+        "sbatch: error",
+        "Could not open std",
+        "Name  ",
+    ),
+)
 
 CANCELLED = re.compile(r"\*\*\* (JOB|STEP) (\S+) (?:ON (\S+) )?(?:CANCELLED AT (\S+)|FAILED\b)(.*?) ?\*\*\*")
 OOM_KILL = re.compile(
@@ -22,7 +32,8 @@ SRUN_TASK = re.compile(r"srun: error: (\S+): tasks? ([\d,-]+): (.+)")
 LAUNCH = re.compile(
     r"srun: error: (?:Unable to (?:create step|allocate resources|confirm allocation).*|task \S+ launch failed.*|"
     r"Task launch for .* failed.*)|slurmstepd: error: execve\(\): .*|Could not open std(?:out|err) file .*|"
-    r"(?:sbatch|srun): error: (?:Batch job submission failed|Unable to open file|Invalid).*|slurmstepd: error: couldn't chdir.*"
+    r"(?:sbatch|srun): error: (?:Batch job submission failed|Unable to open file|Invalid).*"
+    r"|slurmstepd: error: couldn't chdir.*"
 )
 NODE_FAILURE = re.compile(r"Node failure on \S+|\*\*\* (?:JOB|STEP) \S+ ON \S+ UNCORRECTABLE MEMORY ERROR AT")
 STATE = re.compile(r"\s*(?:State|Job State|JobState)\s*[:=]\s*([A-Z_]+)\b(.*)")

@@ -10,7 +10,7 @@ CELL = re.compile(rf"({NUMBER})\s*(%?)")
 
 
 def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
-    """Return triggers and a function that reads one file's lines in order; it remembers the header of the last table."""
+    """Return triggers and a function that reads one file's lines in order; it remembers the last header."""
     header: list[str] = []
 
     def read(text: str) -> list[Event]:

@@ -9,7 +9,8 @@ from hpcdl.collector.readers.numbers import NUMBER, metric_name
 from hpcdl.collector.readers.pairs import pairs
 
 TQDM = re.compile(
-    r"(?P<label>[^|]*?):?\s*(?P<percent>\d+)%\|[^|]*\|\s*(?P<step>[\d.]+\w?)/(?P<steps>[\d.]+\w?) \[(?P<times>[^\]]*)\]?(?P<after>.*)"
+    r"(?P<label>[^|]*?):?\s*(?P<percent>\d+)%\|[^|]*\|\s*(?P<step>[\d.]+\w?)/(?P<steps>[\d.]+\w?)"
+    r" \[(?P<times>[^\]]*)\]?(?P<after>.*)"
 )
 TQDM_EPOCH = re.compile(r"(?i)\bepoch\b\D{0,3}(\d+)(?:\s*(?:/|of)\s*(\d+))?")
 EQUAL = re.compile(rf"([A-Za-z][\w/]*)=({NUMBER})(?![\w.])")
