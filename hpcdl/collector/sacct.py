@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hpcdl.collector.readers.numbers import POSITIVE
 from hpcdl.collector.readers.slurm import STATES
 from hpcdl.collector.row import Evidence, Row
 
@@ -70,7 +71,7 @@ def parse(text: str) -> dict[str, Job]:
 
 
 def _kib(text: str) -> float | None:
-    match = re.fullmatch(r"([\d.]+)([KMGT]?)", text)
+    match = re.fullmatch(rf"({POSITIVE})([KMGT]?)", text)
     return float(match[1]) * KIB[match[2]] if match else None
 
 

@@ -11,6 +11,7 @@ from hpcdl.collector.training import Training
 
 FIELDS = ("job_id", "job", "scheduler", "framework", "ranks", "time_s")
 MOST_SIGNS = 500
+MOST = 10**9
 LONGEST = 4096
 """Characters of a line that are read: more is data."""
 
@@ -100,6 +101,8 @@ class Story:
         return str(job_id).partition("_")[0].partition("[")[0]
 
     def _take(self, event: Event, frame: Frame) -> None:
+        if _is_beyond_reason(event):
+            return
         if isinstance(event, Sign):
             self.ended = self.ended or (event.level == "scheduler" and event.code not in ("preempted", "oom_host"))
             key = (event.level, event.code, event.cause[:100])
@@ -138,3 +141,12 @@ class Story:
         for name, value in self.facts.items():
             if name not in FIELDS and isinstance(value, int | float):
                 row.metrics[name] = value
+
+
+def _is_beyond_reason(event: Event) -> bool:
+    """Tell whether an event counts beyond all that a log can mean: such a number is something else."""
+    if isinstance(event, Fact):
+        return isinstance(event.value, int) and not 0 <= event.value <= MOST
+    if isinstance(event, EpochStart | EpochEnd | Progress):
+        return any(number is not None and not 0 <= number <= MOST for number in (event.epoch, event.epochs))
+    return False

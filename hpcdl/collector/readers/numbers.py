@@ -3,6 +3,9 @@
 import re
 
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf)"
+POSITIVE = r"\d+(?:\.\d+)?"
+TIME = r"(?:\d{1,6}-)?\d{1,9}(?::\d{1,9}){0,2}"
+"""A text that `seconds` reads."""
 
 # Words of a name, and what they become; the rest of the name stays.
 WORDS = {

@@ -3,7 +3,7 @@
 import re
 
 from hpcdl.collector.events import Event, Fact, Sign
-from hpcdl.collector.readers.numbers import seconds
+from hpcdl.collector.readers.numbers import TIME, seconds
 
 TRIGGERS = (
     "=>> PBS",
@@ -20,7 +20,7 @@ TRIGGERS = (
 
 KILLED = re.compile(r"=>> PBS: job killed: (?P<what>\w+).*?(?P<limit>exceeded limit|\(sum\)|\(burst\)|$)")
 EXIT = re.compile(r"\s*Exit[ _][Ss]tatus\s*[:=]\s*(-?\d+)\s*")
-WALLTIME = re.compile(r".*Walltime Used:\s*([\d:]+)\s*")
+WALLTIME = re.compile(rf".*Walltime Used:\s*({TIME})\s*")
 JOB_ID = re.compile(r"(?:\bJobId|PBS_JOBID|PBS Job ID|Job ID)\s*[:=]\s*(\d+(?:\[\d+\])?)(?:\.[\w.-]+)?")
 MEMORY = ("mem", "vmem", "pmem", "pvmem")
 

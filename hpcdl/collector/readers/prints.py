@@ -6,7 +6,7 @@ Covers PyTorch's and MXNet's examples, JAX and hand-written loops: an epoch or a
 import re
 
 from hpcdl.collector.events import EpochEnd, EpochStart, Event, Fact, Listed, Progress, Rate, Sign, Tested, Values
-from hpcdl.collector.readers.numbers import NUMBER, fraction, metric_name
+from hpcdl.collector.readers.numbers import NUMBER, POSITIVE, fraction, metric_name
 from hpcdl.collector.readers.pairs import is_metric, pairs
 
 LONGEST = 1000
@@ -79,8 +79,8 @@ LOGGING = re.compile(
     r"(?:[\w.]+:(?=\s*\[?\w))?\s*(?:- )?"
 )
 RATE = re.compile(
-    r"([\d.]+(?:e\d+)?)\s*(?:images?|imgs?|samples?|sentences|sequences|examples?)\s*/\s*s(?:ec(?:ond)?)?\b"
-    r"|(?:images?|imgs?|samples?|examples?)\s*(?:/|per)[ _]?s(?:ec(?:ond)?)?\s*[:=]\s*([\d.]+)"
+    rf"({POSITIVE}(?:e\d+)?)\s*(?:images?|imgs?|samples?|sentences|sequences|examples?)\s*/\s*s(?:ec(?:ond)?)?\b"
+    rf"|(?:images?|imgs?|samples?|examples?)\s*(?:/|per)[ _]?s(?:ec(?:ond)?)?\s*[:=]\s*({POSITIVE})"
 )
 WORLD = re.compile(
     r"[Rr]ank \d+ (?:out )?of (\d+)|(?i:world[_ ]?size)['\"]?\s*[:=]?\s*(\d+)\b"
@@ -134,9 +134,7 @@ def _facts(text: str) -> list[Event]:
     if any(mark in text for mark in WORLDS) and (match := WORLD.search(text)):
         events.append(Fact("ranks", int(next(group for group in match.groups() if group))))
     if any(mark in text for mark in RATES) and (match := RATE.search(text)):
-        number = match[1] or match[2]
-        if number.count(".") <= 1 and number != ".":
-            events.append(Rate(float(number), ranks=text.lstrip().lower().startswith("total")))
+        events.append(Rate(float(match[1] or match[2]), ranks=text.lstrip().lower().startswith("total")))
     return events
 
 

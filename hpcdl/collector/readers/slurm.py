@@ -4,7 +4,7 @@ src/plugins/task/cgroup/task_cgroup_memory.c; site epilogues after `State :` of 
 import re
 
 from hpcdl.collector.events import Event, Fact, Sign
-from hpcdl.collector.readers.numbers import seconds
+from hpcdl.collector.readers.numbers import TIME, seconds
 
 TRIGGERS = (
     *("*** JOB", "*** STEP", "oom-kill", "oom_kill", "emory limit", "srun: ", "State", "slurm", "SLURM", "Slurm"),
@@ -42,7 +42,7 @@ JOB_ID = re.compile(
 )
 EPILOGUE_JOB = re.compile(r"Job (\d+)(?:_\d+)? for user '")
 EPILOGUE_NAME = re.compile(r"Name\s{3,}: (.+)")
-USED = re.compile(r"\s*(?:Used walltime|Job Wall-clock time|Elapsed)\s*:\s*([\d:-]+)\s*")
+USED = re.compile(rf"\s*(?:Used walltime|Job Wall-clock time|Elapsed)\s*:\s*({TIME})\s*")
 
 DUE = {
     "TIME LIMIT": ("time_limit", "ended by Slurm at the time limit"),

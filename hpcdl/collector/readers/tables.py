@@ -18,7 +18,7 @@ def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
         if cells[0].lower() in ("epoch", "epochs"):
             header[:] = cells
             return []
-        if not header or len(cells) != len(header) or not cells[0].isdigit():
+        if not header or len(cells) != len(header) or not cells[0].isdecimal():
             return []
         values = {}
         for name, cell in zip(header[1:], cells[1:], strict=True):

@@ -78,7 +78,7 @@ def _tqdm(match: re.Match[str]) -> list[Event]:
     epoch = TQDM_EPOCH.search(match["label"])
     values = {metric_name(name): float(number) for name, number in EQUAL.findall(match["times"] + match["after"])}
     values = {name: value for name, value in values.items() if name != "v_num"}
-    counted = match["step"].isdigit() and match["steps"].isdigit()
+    counted = match["step"].isdecimal() and match["steps"].isdecimal()
     step = float(match["step"]) if counted else None
     steps = float(match["steps"]) if counted else None
     if not epoch:
