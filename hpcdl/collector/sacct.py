@@ -62,10 +62,10 @@ def parse(text: str) -> dict[str, Job]:
         job = jobs.setdefault(job_id, Job())
         if not step:
             job.state, job.exit_code = state.split(" ")[0].rstrip("+"), exit_code
-            job.elapsed_s = float(elapsed) if elapsed.isdigit() else None
+            job.elapsed_s = float(elapsed) if elapsed.isdecimal() else None
         if (size := _kib(rss)) is not None:
             job.max_rss_kib = max(size, job.max_rss_kib or 0.0)
-        if energy.isdigit():
+        if energy.isdecimal():
             job.energy_j = max(float(energy), job.energy_j or 0.0)
     return jobs
 
