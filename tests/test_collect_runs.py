@@ -30,7 +30,7 @@ EPOCHS = [
     {"epoch": 2, "epochs": 2, "epoch_s": 30.2, "images_per_s": 1540.0, "loss": 0.1, "accuracy": 0.97},
 ]
 VALIDATION = [{"val_loss": 0.04, "val_accuracy": 0.991}, {"val_loss": 0.05, "val_accuracy": 0.99}]
-TEST = {"test_loss": 0.0332, "test_accuracy": 0.9927, "num_images": 10000}
+TEST = {"test_loss": 0.0332, "test_accuracy": 0.9927}
 
 
 def write_events(folder: Path, *events: tuple[str, dict]) -> None:

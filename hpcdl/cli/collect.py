@@ -32,7 +32,9 @@ def collect(
         help="How file names tell the run: a regular expression with (?P<run>...), (?P<stream>out|err).",
     ),
     dialect: list[Path] = typer.Option([], "--dialect", help="A YAML file with patterns of your own for log lines."),
-    sacct: bool = typer.Option(True, "--sacct/--no-sacct", help="Ask Slurm's accounting too, where there is one."),
+    sacct: bool = typer.Option(
+        None, "--sacct/--no-sacct", help="Ask Slurm's accounting too; by default where it answers."
+    ),
     explain: Path = typer.Option(None, "--explain", help="Show what is recognised in this one log, line by line."),
 ) -> None:
     """Print one row per run: what it reached, how fast, and why it ended."""
@@ -52,10 +54,10 @@ def collect(
     if not paths:
         raise CollectError("nothing to collect; give logs, run folders, or folders that hold some, such as runs/.")
     rows = collect_rows(paths, warn, pattern, dialect)
-    if sacct:
+    if sacct is not False:
         from hpcdl.collector.sacct import join
 
-        join(rows, warn)
+        join(rows, warn if sacct else lambda text: None)
     if format_ is Format.table:
         _print_table(rows)
     else:
@@ -83,7 +85,8 @@ def _print_table(rows: "list[Row]") -> None:
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     for name in columns:
         justify: JustifyMethod = "right" if name in table.NUMERIC else "left"
-        grid.add_column(Text(name), justify=justify, overflow="fold", no_wrap=name == "outcome")
+        width = 16 if name == "run" else None
+        grid.add_column(Text(name), justify=justify, overflow="fold", no_wrap=name == "outcome", min_width=width)
     for row in rows:
         grid.add_row(*(Text(cell(row)) for cell in columns.values()))
     console.print(grid)

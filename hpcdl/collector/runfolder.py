@@ -66,7 +66,7 @@ def _is_log(path: Path) -> bool:
 
 
 def _is_text_log(path: Path) -> bool:
-    return "_out." in path.name or "_err." in path.name
+    return "_out." in path.name or "_err." in path.name or path.name == runlog.MLLOG_FILE
 
 
 def _text(value: Any) -> str | None:
@@ -103,6 +103,22 @@ def _reason(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
+def _last_part(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of the last part of a run that was continued: each part begins with a run_start."""
+    starts = [index for index, event in enumerate(events) if event["event"] == "run_start"]
+    return events[starts[-1] :] if starts else events
+
+
+def _epochs(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the epochs in order; in a run that was continued a later one replaces that of the same number."""
+    epochs = {}
+    for event in events:
+        if event["event"] == "epoch" and _number(event.get("epoch")) is not None:
+            epochs.pop(event["epoch"], None)
+            epochs[event["epoch"]] = event
+    return list(epochs.values())
+
+
 def _last(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     return next((event for event in reversed(events) if event["event"] == kind), {})
 
@@ -119,8 +135,8 @@ def _integer(value: Any) -> int | None:
 
 def _results(row: Row, events: list[dict[str, Any]]) -> None:
     """Take what the run reached from its events."""
-    start, end, test = (_last(events, kind) for kind in ("run_start", "run_end", "test"))
-    epochs = [event for event in events if event["event"] == "epoch" and _number(event.get("epoch")) is not None]
+    start, end, test = (_last(_last_part(events), kind) for kind in ("run_start", "run_end", "test"))
+    epochs = _epochs(events)
     row.ranks = row.ranks if row.ranks is not None else _integer(start.get("ranks"))
     row.epochs_planned = _integer(start.get("epochs"))
     row.test_loss, row.test_accuracy = _number(test.get("test_loss")), _number(test.get("test_accuracy"))
@@ -146,7 +162,7 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
             # The first epoch holds the compilation: it counts only when there is no other.
             rates = [rate for event in epochs[1:] or epochs if (rate := _number(event.get("images_per_s"))) is not None]
             row.images_per_s = statistics.median(rates) if rates else None
-    progress = _last(events, "progress")
+    progress = _last(_last_part(events), "progress")
     if not end and (_number(progress.get("epoch")) or 0) > (row.epochs_done or 0):
         loss = _number(progress.get("loss"))
         row.partial = f"epoch {progress['epoch']} at step {progress.get('step')}" + (
@@ -156,7 +172,7 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
 
 def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[str, Any]]) -> None:
     """Judge why the run ended, from its own record and its last event."""
-    end = _last(events, "run_end")
+    end = _last(_last_part(events), "run_end")
     status, exit_code = record.get("status"), _integer(record.get("exit_code"))
     record_file, metrics_file = str(folder / run_record.RECORD_FILE), str(folder / runlog.METRICS_FILE)
     finished = row.epochs_planned is not None and row.epochs_done == row.epochs_planned
