@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import socket
 import statistics
@@ -21,6 +22,9 @@ from hpcdl.run.folder import JOB_FILE
 
 MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 """The files that make a folder a run of ours; one of them is enough."""
+
+STOPPED = re.compile(r"(SIG\w+) stopped the run")
+"""The trainer's own reason after a signal; SIGUSR1 is what our batch scripts ask Slurm for before the time limit."""
 
 SILENCE_S = 900
 """A run on another host that wrote nothing for so long, in seconds, is taken for dead."""
@@ -181,6 +185,10 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
         row.outcome, row.evidence = "completed", Evidence(record_file, None, "status success")
     elif end.get("status") == "success" and not exit_code and status != "aborted":
         row.outcome, row.evidence = "completed", Evidence(metrics_file, len(events), "run_end, status success")
+    elif stopped := STOPPED.match(reason or ""):
+        row.outcome = "time_limit" if stopped[1] == "SIGUSR1" else "cancelled"
+        row.cause, row.evidence = reason, Evidence(record_file if record else metrics_file, None, str(reason))
+        row.next_step = "submit it again with the same folder: it goes on from its checkpoint"
     elif status == "aborted" or end or exit_code:
         row.outcome = "crash_after_training" if finished and row.test_loss is not None else "crash"
         row.cause = reason or _exit_text(exit_code) or "the run was aborted; it gave no reason"
