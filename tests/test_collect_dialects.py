@@ -149,6 +149,23 @@ def test_two_jobs_in_one_file_are_two_rows():
     assert first.run != second.run
 
 
+def test_jobs_appended_to_one_file_are_split_at_the_schedulers_reports(tmp_path):
+    path = tmp_path / "all.log"
+    one = [
+        "Epoch 1/2",
+        "5/5 - 1s - loss: 0.9",
+        "Epoch 2/2",
+        "5/5 - 1s - loss: 0.{0}",
+        "\tJobId: {0}.server01",
+        "\tExit Status: {1}",
+    ]
+    path.write_text("\n".join("\n".join(one).format(job, status) for job, status in ((7, 0), (8, 1))) + "\n")
+    assert [(row.job_id, row.outcome, row.loss) for row in rows_of(path)] == [
+        ("7", "completed", 0.7),
+        ("8", "crash_after_training", 0.8),
+    ]
+
+
 def test_the_lecture_with_lines_missing_says_so():
     (row,) = rows_of(LOGS / "lecture_vsc.log")
     assert row.notes == ["epoch 1 has no end in the log, but a test follows: lines are missing"]

@@ -205,6 +205,18 @@ def test_exit_status_of_pbs(row_of, status, outcome):
     assert row_of(["working", f"\tExit Status: {status}"]).outcome == outcome
 
 
+def test_a_signal_of_pbs_after_all_its_time_is_the_time_limit(row_of):
+    used = "Walltime requested: 01:00:00 \t\t\tWalltime Used: 01:00:07"
+    assert row_of(["working", "\tExit Status: 271", used]).outcome == "time_limit"
+    assert row_of(["working", "\tExit Status: 271", used.replace("01:00:07", "00:10:00")]).outcome == "cancelled"
+    assert row_of(["working", "\tExit Status: 0", used]).outcome == "completed"
+
+
+def test_a_helper_that_is_killed_fails_no_job_that_went_well(row_of):
+    assert row_of([*EPOCHS, "./monitor.sh: line 3: 77 Killed   sleep 1000", "\tExit Status: 0"]).outcome == "completed"
+    assert row_of([*HALF, "run.sh: line 3: 77 Killed   python train.py"]).outcome == "crash"
+
+
 def test_a_log_that_stops_is_incomplete_and_an_empty_one_unknown(row_of):
     assert row_of(HALF).outcome == "incomplete"
     assert row_of(["nohup: ignoring input"]).outcome == "unknown"

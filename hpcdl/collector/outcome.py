@@ -34,8 +34,13 @@ def judge(row: Row, story: Story) -> None:
     signs = list(story.signs.values())
     finished = _finished(row, story)
     scheduler = _last(signs, "scheduler", without="cancelled")
-    error = _last([seen for seen in signs if _is_fatal(seen, story)], "application")
+    fatal = [seen for seen in signs if _is_fatal(seen, story)]
+    error = _last(fatal, "application")
+    if not (_succeeded(signs) and story.progress):
+        error = error or _last(fatal, "signal")  # of a helper, where the job went well
     cancel = _last(signs, "scheduler", only="cancelled") or _last(signs, "epilogue")
+    if cancel and cancel.sign.level == "epilogue":
+        cancel = _last(signs, "limit") or cancel
     if error and cancel and cancel.file == error.file and cancel.order < error.order:
         error = None  # what a program prints while it is being ended
     if error and cancel and error.sign.code == "cancelled":

@@ -68,7 +68,7 @@ class Story:
         self._file = -1
         self._name = ""
         self.ended = False
-        """The scheduler said that the job is over."""
+        """The scheduler closed the job's log."""
         self._rank: int | None = None
         self._ranks: set[int] = set()
 
@@ -92,6 +92,7 @@ class Story:
             if isinstance(event, Fact) and event.name == "job_id":
                 return self._base(event.value) != self._base(self.facts.get("job_id", event.value))
             if isinstance(event, EpochStart | EpochEnd | Progress) and event.epoch is not None:
+                # A program goes on printing for a while after it is told to end: only going back is a new start.
                 last = self.training.last
                 return last is not None and event.epoch < last.number
         return False
@@ -104,7 +105,7 @@ class Story:
         if _is_beyond_reason(event):
             return
         if isinstance(event, Sign):
-            self.ended = self.ended or (event.level == "scheduler" and event.code not in ("preempted", "oom_host"))
+            self.ended = self.ended or event.closes
             key = (event.level, event.code, event.cause[:100])
             self.signs.pop(key, None)
             evidence = Evidence(self._name, frame.line, (event.text or frame.text)[:400])

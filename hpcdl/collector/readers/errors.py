@@ -16,8 +16,7 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str]
     outcome: str
     level: str
-    """As in events.Sign; besides: `weak` explains an end only where nothing else does, `stall` only where the log stops
-    with it, `echo` never."""
+    """As in events.Sign."""
     sentence: str
     """{0} is what the pattern matched, {1} its first group."""
 
@@ -41,7 +40,7 @@ RULES = [
     _rule(
         "Killed|fault|Bus error|Aborted|Illegal|Floating",
         rf"(?:^|line \d+:\s+\d+ +){SIGNALS}\b(?: \(core dumped\))?(?:\s|$)",
-        *("crash", "application", "{1}"),
+        *("crash", "signal", "{1}"),
     ),
     _rule("Terminated", r"line \d+:\s+\d+ +(Terminated)\b", "crash", "echo", "{1}"),
     _rule("Fatal Python error", r"Fatal Python error: .*", "crash", "application"),

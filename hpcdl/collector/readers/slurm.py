@@ -36,6 +36,7 @@ LAUNCH = re.compile(
     r"|slurmstepd: error: couldn't chdir.*"
 )
 NODE_FAILURE = re.compile(r"Node failure on \S+|\*\*\* (?:JOB|STEP) \S+ ON \S+ UNCORRECTABLE MEMORY ERROR AT")
+FORCED = re.compile(r"srun: (?:Force Terminated|forcing job termination)")
 STATE = re.compile(r"\s*(?:State|Job State|JobState)\s*[:=]\s*([A-Z_]+)\b(.*)")
 JOB_ID = re.compile(
     r"\b(?:SLURM_JOB_?ID|Slurm [Jj]ob [Ii][Dd]|JobID|Job ID|JobId)\s*(?:[:=]|is)?\s*(\d{2,}(?:_\d+)?)\b"
@@ -77,6 +78,8 @@ def read(text: str) -> list[Event]:
         return [Fact("scheduler", "slurm"), _task(match)]
     if NODE_FAILURE.search(text):
         return [Fact("scheduler", "slurm"), Sign("node_failure", "scheduler", "a node failed")]
+    if FORCED.match(text):
+        return [Fact("scheduler", "slurm"), Sign("cancelled", "step", "Slurm forced the step to end")]
     if match := STATE.fullmatch(text):
         return _state(match)
     return _facts(text)
@@ -87,11 +90,13 @@ def _cancelled(match: re.Match[str]) -> list[Event]:
     facts: list[Event] = [Fact("job_id", job.split(".")[0])]
     for words, (code, cause) in DUE.items():
         if words in tail.upper():
-            return [*facts, Sign(code, "scheduler", cause)]
+            return [*facts, Sign(code, "scheduler", cause, closes=code == "time_limit")]
     if when is None or "TASK FAILURE" in tail.upper():
         return [*facts, Sign("crash", "consequence", "Slurm ended the step because a task failed")]
     where = f" on {node}" if node else ""
-    return [*facts, Sign("cancelled", "scheduler" if kind == "JOB" else "step", f"cancelled at {when}{where}")]
+    whole = kind == "JOB"
+    level = "scheduler" if whole else "step"
+    return [*facts, Sign("cancelled", level, f"cancelled at {when}{where}", closes=whole)]
 
 
 def _task(match: re.Match[str]) -> Sign:
