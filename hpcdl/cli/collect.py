@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from hpcdl.collector import Row
 
 
+NARROWEST = {"run": 12, "outcome": 10, "expect": 6}
+WIDEST = {"test accuracy": 8, "test loss": 7, "time h:m:s": 8}
+"""Characters of columns: together they fit into 80, since the headers of numbers are folded and not cut."""
+
+
 class Format(str, Enum):
     """How the table is written."""
 
@@ -85,8 +90,9 @@ def _print_table(rows: "list[Row]") -> None:
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     for name in columns:
         justify: JustifyMethod = "right" if name in table.NUMERIC else "left"
-        width = 16 if name == "run" else None
-        grid.add_column(Text(name), justify=justify, overflow="fold", no_wrap=name == "outcome", min_width=width)
+        grid.add_column(
+            Text(name), justify=justify, overflow="fold", min_width=NARROWEST.get(name), max_width=WIDEST.get(name)
+        )
     for row in rows:
         grid.add_row(*(Text(cell(row)) for cell in columns.values()))
     console.print(grid)

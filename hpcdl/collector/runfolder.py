@@ -115,7 +115,7 @@ def _last_part(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _epochs(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the epochs in order; in a run that was continued a later one replaces that of the same number."""
-    epochs = {}
+    epochs: dict[Any, dict[str, Any]] = {}
     for event in events:
         if event["event"] == "epoch" and _number(event.get("epoch")) is not None:
             epochs.pop(event["epoch"], None)

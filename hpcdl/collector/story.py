@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpcdl.collector.events import EpochEnd, EpochStart, Event, Fact, Progress, Sign
+from hpcdl.collector.events import LEVELS, EpochEnd, EpochStart, Event, Fact, Progress, Sign
 from hpcdl.collector.frames import Frame
 from hpcdl.collector.readers import Reader, readers
 from hpcdl.collector.row import Evidence, Row
@@ -106,6 +106,7 @@ class Story:
             return
         if isinstance(event, Sign):
             self.ended = self.ended or event.closes
+            assert event.level in LEVELS, event
             key = (event.level, event.code, event.cause[:100])
             self.signs.pop(key, None)
             evidence = Evidence(self._name, frame.line, (event.text or frame.text)[:400])

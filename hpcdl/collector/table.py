@@ -32,7 +32,7 @@ SHORT: dict[str, Callable[[Row], str]] = {
     "test loss": lambda row: loss(row.test_loss),
     "images/s": lambda row: rate(row.images_per_s),
     "time h:m:s": lambda row: duration(row.time_s),
-    "outcome": lambda row: row.outcome,
+    "outcome": lambda row: row.outcome.replace("_", " "),
     "expect": lambda row: expectation(row),
 }
 """The short table for people: header (with unit), and the cell of a row."""

@@ -16,7 +16,7 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str]
     outcome: str
     level: str
-    """As in events.Sign."""
+    """One of events.LEVELS."""
     sentence: str
     """{0} is what the pattern matched, {1} its first group."""
 
