@@ -199,6 +199,17 @@ def test_an_accuracy_above_one_is_flagged_and_not_tabled(tmp_path):
     assert "no accuracy between 0 and 1" in row.notes[0]
 
 
+def test_percentages_without_the_sign_are_known_by_their_size(tmp_path):
+    lines = [f"Epoch {epoch}/3, val accuracy: {value}" for epoch, value in ((1, 9.5), (2, 98.26), (3, 97.0))]
+    (row,) = rows_of(write(tmp_path, *lines, "Test accuracy: 96.5"))
+    assert (row.val_accuracy, row.best_val_accuracy, row.best_epoch, row.test_accuracy) == (0.97, 0.9826, 2, 0.965)
+
+
+def test_a_training_that_diverged_says_so(tmp_path):
+    (row,) = rows_of(write(tmp_path, "Epoch 1/1", "10/10 - 3s - loss: nan - acc: 0.1"))
+    assert (row.loss, row.notes) == (None, ["loss is nan: the training diverged"])
+
+
 def test_numbers_that_are_none_are_not_tabled(tmp_path):
     (row,) = rows_of(
         write(tmp_path, "Epoch 1/2", "10/10 - 3s - loss: nan - acc: 0.1", "Epoch 2/2", "10/10 - 3s - loss: inf")

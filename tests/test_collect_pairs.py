@@ -21,7 +21,7 @@ from hpcdl.collector.readers.prints import read
         ("Accuracy on Test-Set: 71.38% (7138 / 10000)", {"test_accuracy": 0.7138}),
         ("('Test score:', 0.092632722640130671)", {"test_score": 0.09263272264013067}),
         ("{'accuracy': 0.5500}", {"accuracy": 0.55}),
-        ("best_val_loss=1.31111", {"val_best_loss": 1.31111}),
+        ("best_val_loss=1.31111", {"best_val_loss": 1.31111}),
         ("Acc@1 71.250 Acc@5 90.000", {"accuracy_1": 0.7125, "accuracy_5": 0.9}),
         ("train_time:264608ms", {"train_time_s": 264.608}),
         ("Total training time: 673.8 seconds", {"total_train_time_s": 673.8}),

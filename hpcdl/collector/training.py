@@ -6,6 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from hpcdl.collector.events import EpochEnd, EpochStart, Event, FullBar, Listed, Progress, Rate, Tested, Values
+from hpcdl.collector.readers.numbers import fraction
 from hpcdl.collector.row import Row
 from hpcdl.runlog import format_metric
 
@@ -250,29 +251,44 @@ class Training:
         if "test_score" in others and "test_loss" not in others:
             others["test_loss"] = others.pop("test_score")  # Keras's examples call the loss score
         for part in ("", "val_") if not prefix else (prefix,):
-            if f"{part}loss" in others:
-                setattr(row, f"{part}loss", others.pop(f"{part}loss"))
+            loss = others.pop(f"{part}loss", None)
+            if loss is not None and math.isfinite(loss):
+                setattr(row, f"{part}loss", loss)
+            elif loss is not None:
+                row.notes.append(f"{part}loss is {loss}: the training diverged")
             name = next((f"{part}{name}" for name in ACCURACIES if f"{part}{name}" in others), None)
             if name is None:
                 continue
-            value = others[name]
-            if 0 <= value <= 1:
-                setattr(row, f"{part}accuracy", value)
-                if name == f"{part}accuracy":
-                    others.pop(name)
+            value = others.pop(name)
+            known = self._fraction(name, value)
+            if known is not None:
+                setattr(row, f"{part}accuracy", known)
             elif math.isfinite(value):
-                others[f"{part}accuracy_as_printed"] = others.pop(name)
+                others[f"{part}accuracy_as_printed"] = value
                 row.notes.append(f"{name} is {value}, which is no accuracy between 0 and 1: the label looks wrong")
         return others
 
+    def _fraction(self, name: str, value: float) -> float | None:
+        """Return an accuracy as a part of 1, None where the number can be none.
+
+        Many print percentages without the sign. Then some of the numbers are above 10; a loss under the wrong label
+        hardly ever is.
+        """
+        values = [epoch.values[name] for epoch in self.epochs if math.isfinite(epoch.values.get(name, math.nan))]
+        top = max([value, *values])
+        if 10 < top <= 100 and value >= 0:
+            return fraction(value)
+        return value if 0 <= value <= 1 else None
+
     def _best(self, row: Row) -> None:
         name = next((f"val_{name}" for name in ACCURACIES if self.last and f"val_{name}" in self.last.values), None)
-        known = [epoch for epoch in self.epochs if name and 0 <= epoch.values.get(name, math.nan) <= 1]
-        if known and name:
-            best = max(known, key=lambda epoch: epoch.values[name])
-            row.best_val_accuracy, row.best_epoch = best.values[name], best.number
-        elif "best_val_accuracy" in self._loose and 0 <= self._loose["best_val_accuracy"] <= 1:
-            row.best_val_accuracy = self._loose["best_val_accuracy"]
+        if name is None:
+            row.best_val_accuracy = self._fraction("best_val_accuracy", self._loose.get("best_val_accuracy", math.nan))
+            return
+        values = [(self._fraction(name, epoch.values[name]), epoch) for epoch in self.epochs if name in epoch.values]
+        known = [(value, epoch.number) for value, epoch in values if value is not None]
+        if known:
+            row.best_val_accuracy, row.best_epoch = max(known, key=lambda pair: pair[0])
 
     def _partial(self) -> str | None:
         point = self._point

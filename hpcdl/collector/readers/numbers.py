@@ -36,6 +36,9 @@ def metric_name(label: str) -> str:
         if part in words and words[0] != part:
             words.remove(part)
             words.insert(0, part)
+    if "best" in words:
+        words.remove("best")
+        words.insert(0, "best")
     if words and words[0] == "train" and len(words) > 1 and words[1] != "time":
         words = words[1:]
     if "average" in words and words[-1] in ("loss", "accuracy"):

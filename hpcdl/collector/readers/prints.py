@@ -100,6 +100,7 @@ TOOK = re.compile(r"'?([A-Za-z][\w ]{0,30}?)'? took (\d+\.?\d*) ?s?(?:ec(?:onds)
 SAVED = re.compile(
     r"(?i)(?:successfully )?sav(?:ed|ing) (?:final |trained )?(?:model|weights|at)|(?:best )?(?:model|results) saved"
 )
+COMPLETE = re.compile(r"(?i)(?:optimization|training) (?:is )?(?:completed?|finished|done|ended)\b")
 DURATIONS = ("time_s", "time_cost_s", "epoch_time_s", "elapsed_s", "elapsed_time_s", "duration_s")
 
 
@@ -124,7 +125,7 @@ def _closing(text: str) -> list[Event]:
     if len(text) > 120 or not any(word in text for word in CLOSING):
         return []
     plain = LOGGING.sub("", text, count=1)
-    if DONE.fullmatch(text) or DONE.fullmatch(plain) or SAVED.match(plain):
+    if DONE.fullmatch(text) or DONE.fullmatch(plain) or SAVED.match(plain) or COMPLETE.match(plain):
         return [Sign("completed", "word", f'the program printed "{text.strip()[:60]}"')]
     return []
 
