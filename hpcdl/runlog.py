@@ -56,7 +56,7 @@ def read_events(lines: Iterable[str]) -> tuple[list[dict[str, Any]], int]:
             continue
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             event = None
         if isinstance(event, dict) and event.get("event") in EVENTS:
             events.append(event)
@@ -90,7 +90,7 @@ def parse_mllog(line: str) -> dict[str, Any] | None:
         return None
     try:
         record, _ = json.JSONDecoder().raw_decode(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and "key" in record else None
 

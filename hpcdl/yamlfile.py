@@ -140,6 +140,8 @@ def _field(model: Any, location: list[Any]) -> Any:
     """The annotation of the field at `location`, or None where the path leaves the models."""
     annotation: Any = model
     for part in location:
+        if isinstance(part, int):
+            continue  # an item of a list: its model is among the arguments of the list's annotation
         models = [kind for kind in (annotation, *get_args(annotation)) if _is_model(kind)]
         field = next((kind.model_fields[part] for kind in models if part in kind.model_fields), None)
         if field is None:

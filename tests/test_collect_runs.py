@@ -30,7 +30,7 @@ EPOCHS = [
     {"epoch": 2, "epochs": 2, "epoch_s": 30.2, "images_per_s": 1540.0, "loss": 0.1, "accuracy": 0.97},
 ]
 VALIDATION = [{"val_loss": 0.04, "val_accuracy": 0.991}, {"val_loss": 0.05, "val_accuracy": 0.99}]
-TEST = {"test_loss": 0.0332, "test_accuracy": 0.9927, "num_images": 10000}
+TEST = {"test_loss": 0.0332, "test_accuracy": 0.9927}
 
 
 def write_events(folder: Path, *events: tuple[str, dict]) -> None:
@@ -150,6 +150,29 @@ def test_an_abort_in_training_is_a_crash(killed):
     record.update(killed, status="aborted", exit_code=1, reason="weights differ on rank 1")
     row = row_of(killed)
     assert (row.outcome, row.cause) == ("crash", "weights differ on rank 1")
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("SIGUSR1", "time_limit"), ("SIGTERM", "cancelled")])
+def test_a_run_that_a_signal_stopped_with_a_checkpoint(killed, name, outcome):
+    reason = f"{name} stopped the run after step 400; it goes on from its checkpoint."
+    record.update(killed, status="aborted", exit_code=75, reason=reason)
+    row = row_of(killed)
+    assert (row.outcome, row.cause) == (outcome, reason)
+
+
+def test_the_logs_of_a_run_know_what_killed_it(killed):
+    line = "slurmstepd: error: *** JOB 2 ON n1 CANCELLED AT 2024-05-18T12:04:20 DUE TO TIME LIMIT ***"
+    (killed / "mnist_out.2").write_text("Epoch 2/2\n" + line + "\n")
+    row = row_of(killed)
+    assert (row.outcome, row.evidence.text, row.epochs_done) == ("time_limit", line, 1)
+
+
+def test_a_run_that_was_continued_counts_its_epochs_once(finished):
+    events = (finished / runlog.METRICS_FILE).read_text().splitlines()
+    stop = runlog.format_event("run_end", status="aborted", reason="SIGUSR1 stopped the run")
+    (finished / runlog.METRICS_FILE).write_text("\n".join([*events[:3], stop, events[0], *events[2:]]) + "\n")
+    row = row_of(finished)
+    assert (row.outcome, row.epochs_done, row.best_epoch, row.test_accuracy) == ("completed", 2, 1, 0.9927)
 
 
 def test_without_a_record_the_metrics_tell(finished):

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from hpcdl.collector import Row
 
 
+NARROWEST = {"run": 12, "outcome": 10, "expect": 6}
+WIDEST = {"test accuracy": 8, "test loss": 7, "time h:m:s": 8}
+"""Characters of columns: together they fit into 80, since the headers of numbers are folded and not cut."""
+
+
 class Format(str, Enum):
     """How the table is written."""
 
@@ -22,24 +27,49 @@ class Format(str, Enum):
 
 
 def collect(
-    paths: list[Path] = typer.Argument(..., help="Run folders, or folders that hold some."),
+    paths: list[Path] = typer.Argument(
+        None, help="Logs, run folders, folders that hold some, or - for standard input."
+    ),
     format_: Format = typer.Option(Format.table, "--format", help="table is for people; csv, json: all columns."),
+    pattern: str = typer.Option(
+        None,
+        "--pattern",
+        help="How file names tell the run: a regular expression with (?P<run>...), (?P<stream>out|err).",
+    ),
+    dialect: list[Path] = typer.Option([], "--dialect", help="A YAML file with patterns of your own for log lines."),
+    sacct: bool = typer.Option(
+        None, "--sacct/--no-sacct", help="Ask Slurm's accounting too; by default where it answers."
+    ),
+    explain: Path = typer.Option(None, "--explain", help="Show what is recognised in this one log, line by line."),
 ) -> None:
     """Print one row per run: what it reached, how fast, and why it ended."""
     from hpcdl.collector import collect_rows, table
+    from hpcdl.collector.dialect import load_dialects
     from hpcdl.errors import CollectError
 
     def warn(text: str) -> None:
         print(f"warning: {table.harmless(text)}", file=sys.stderr)
 
-    rows = collect_rows(paths, warn)
+    if explain:
+        from hpcdl.collector.explain import explained
+
+        for line in explained(explain, load_dialects(dialect, warn)):
+            print(line)
+        return
+    if not paths:
+        raise CollectError("nothing to collect; give logs, run folders, or folders that hold some, such as runs/.")
+    rows = collect_rows(paths, warn, pattern, dialect)
+    if sacct is not False:
+        from hpcdl.collector.sacct import join
+
+        join(rows, warn if sacct else lambda text: None)
     if format_ is Format.table:
         _print_table(rows)
     else:
         write = {Format.markdown: table.markdown, Format.csv: table.as_csv, Format.json: table.as_json}[format_]
         sys.stdout.write(write(rows))
     if not rows:
-        raise CollectError(f"no run found in {', '.join(map(str, paths))}; give run folders, or folders of them.")
+        raise CollectError(f"no run found in {', '.join(map(str, paths))}; give logs, run folders, or folders of them.")
 
 
 def _print_table(rows: "list[Row]") -> None:
@@ -60,7 +90,9 @@ def _print_table(rows: "list[Row]") -> None:
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     for name in columns:
         justify: JustifyMethod = "right" if name in table.NUMERIC else "left"
-        grid.add_column(Text(name), justify=justify, overflow="fold", no_wrap=name == "outcome")
+        grid.add_column(
+            Text(name), justify=justify, overflow="fold", min_width=NARROWEST.get(name), max_width=WIDEST.get(name)
+        )
     for row in rows:
         grid.add_row(*(Text(cell(row)) for cell in columns.values()))
     console.print(grid)

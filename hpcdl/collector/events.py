@@ -2,6 +2,23 @@
 
 from dataclasses import dataclass, field
 
+LEVELS: dict[str, str] = {
+    "scheduler": "the scheduler ended the job, or a node did",
+    "application": "an error of the program",
+    "signal": "a process was killed; which one the line does not always tell",
+    "epilogue": "what a site's epilogue says of the end",
+    "limit": "the job used all its time: it explains a signal from outside",
+    "step": "a step was ended, for whatever reason",
+    "consequence": "follows from another error",
+    "stall": "explains an end only where the log stops with it",
+    "weak": "explains an end only where nothing else does, near the end of the log",
+    "echo": "never a cause",
+    "warning": "harmless",
+    "success": "the scheduler, the launcher or the benchmark says that all went well",
+    "word": "the program's own word that it came to its end",
+}
+"""How signs are weighed, see outcome.judge."""
+
 
 @dataclass(slots=True)
 class EpochStart:
@@ -21,6 +38,8 @@ class EpochEnd:
     epochs: int | None = None
     seconds: float | None = None
     """Duration of the epoch."""
+    from_zero: bool = False
+    """The dialect is known to count epochs from 0; else the numbers tell."""
 
 
 @dataclass(slots=True)
@@ -41,6 +60,8 @@ class Progress:
     steps: float | None = None
     epoch: int | None = None
     epochs: int | None = None
+    from_zero: bool = False
+    """As in EpochEnd."""
 
 
 @dataclass(slots=True)
@@ -90,11 +111,13 @@ class Sign:
     code: str
     """One of row.OUTCOMES."""
     level: str
-    """scheduler, application, consequence (follows from another error), warning, success."""
+    """How it is weighed, one of LEVELS."""
     cause: str
     """One sentence for the table."""
     text: str = field(default="")
     """The line, where it is not the one being read (a traceback's)."""
+    closes: bool = False
+    """The scheduler closes the log of a job with it: what comes after is another's."""
 
 
 Event = EpochStart | EpochEnd | FullBar | Progress | Values | Tested | Listed | Rate | Fact | Sign

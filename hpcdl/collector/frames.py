@@ -7,7 +7,8 @@ Here all of that becomes frames: pieces of clean text with the number of their l
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from io import BufferedIOBase
+from typing import NamedTuple
 
 BLOCK = 1 << 20
 LONGEST = 1 << 18
@@ -15,22 +16,29 @@ LONGEST = 1 << 18
 
 BACKSPACES = re.compile(rb"\x08+\r?")
 ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+BAR_ENDS = tuple(bytes([byte]) for byte in b"0123456789s ")
+KERAS_3 = re.compile(rb"(?:\x1b\[1m)? *(\d+)/(\d+|Unknown)(?:\x1b| )")
 LEFT_OVER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 # What is written by another process in the middle of a line: the line is cut before it.
 GLUED = re.compile(
     r"(?<=\S)(?=slurmstepd(?:-\S+)?: |srun: (?:error|Job|Force)|=>> PBS: |WARNING: One or more tensors|"
-    r"Traceback \(most recent call last\))|(?<=[\d\])s])(?=/[\w./-]+/slurm_script: line \d+:)"
+    r"Traceback \(most recent call last\))|(?<=[\d\])s])(?=/[\w./-]{1,200}/slurm_script: line \d+:)"
 )
+GLUED_MARKS = ("slurm", "srun: ", "=>> PBS", "WARNING: One", "Traceback (")
 RANK = re.compile(
     # Open MPI, PMIx, horovodrun, SageMaker: [1,0]<stdout>: with a time stamp before it or not
     r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})?"
     r"\[(?:[^,\]\s]+,)?(?:mpirank:)?(?P<mpi>\d+)(?:,[^\]]+)?\](?:\[[^\]]*\])?<(?:stdout|stderr|stddiag)>: ?"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}<(?:stdout|stderr|stddiag)>: ?"  # without the rank
     r"|\[(?:rank|default|stdout:|stderr:)(?P<torch>\d+)\]:? ?"  # torch, torchrun, ipyparallel
     r"|\((?:\w+ )?(?:pid|rank)=(?P<ray>\d+)(?:, ip=[\d.]+)?\) "  # Ray
     r"| *(?P<srun>\d{1,6}): (?!\d+\.\d+,)"  # srun --label; Darknet's own lines begin alike
 )
-QUOTED = re.compile(r"(?:[#>] )+")
+TAG_INSIDE = re.compile(r"\[\d+,\d+\]<(?:stdout|stderr|stddiag)>:")  # horovod/horovod#1012: a tag in mid-line
+BAR_BEGINS = re.compile(r"\s*\d+/\d+")
+BAR_GOES_ON = re.compile(r"\s*(?:\[[=>.]+\]|[\d.]+(?:us|ms|s)/(?:step|sample))")
+QUOTED = re.compile(r"(?:[#>]+ )+")
 
 
 class Frame(NamedTuple):
@@ -44,48 +52,90 @@ class Frame(NamedTuple):
     """The rank that wrote it, where a launcher says so."""
 
 
-def frames(stream: BinaryIO) -> Iterator[Frame]:
+def frames(stream: BufferedIOBase) -> Iterator[Frame]:
     """Yield the frames of a log in order, in constant memory.
 
-    A state of a progress bar that a later state of the same bar replaces is left out.
+    A state of a progress bar that a later state of the same bar replaces is left out; a bar that was broken over
+    lines, as in a slide or a mail, is one frame.
     """
-    held: dict[bytes, tuple[int, bytes]] = {}
-    for number, piece in _pieces(stream):
-        # The commonest frame by far, and the reason for this loop's form: a Keras bar in the middle of an epoch.
-        if b" - ETA: " in piece and len(piece) < 400 and piece[-1:] in b"0123456789s ":
-            held[b"ETA"] = number, piece
-            continue
-        if key := _bar(piece):
-            if key not in held:
-                yield from _release(held)
-            held[key] = number, piece
-            continue
-        if held:
-            yield from _release(held)
-        yield from _clean(number, piece)
-    yield from _release(held)
+    broken: Frame | None = None
+    for frame in _drawn(stream):
+        if broken:
+            if (broken.text.endswith(" -") or BAR_GOES_ON.match(frame.text)) and len(broken.text) < 400:
+                broken = Frame(broken.line, f"{broken.text} {frame.text.lstrip()}", broken.rank)
+                continue
+            yield broken
+            broken = None
+        if len(frame.text) < 24 and BAR_BEGINS.fullmatch(frame.text):
+            broken = frame
+        else:
+            yield frame
+    if broken:
+        yield broken
 
 
-def _bar(piece: bytes) -> bytes | None:
-    """Return what tells the bar of `piece` from others, None where it is no bar that is drawn over."""
-    if b"\xe2\x94\x81" in piece and b"/step" in piece:  # Keras 3: one key for each total
-        return b"keras" + ANSI.sub(b"", piece[:60]).partition(b"/")[2].split(b" ", 1)[0]
-    if b"%|" in piece and piece[-1:] == b"]":  # tqdm: its description
-        return b"tqdm" + piece.partition(b"%|")[0].rstrip(b" 0123456789")
+def _drawn(stream: BufferedIOBase) -> Iterator[Frame]:
+    """Yield frames without the states of a bar that were drawn over."""
+    bar: tuple[int, bytes] | None = None
+    others: dict[bytes, Held] = {}
+    for number, lines in _blocks(stream):
+        for line in lines:
+            number += 1
+            for piece in line.split(b"\r") if b"\r" in line else (line,):
+                # The commonest piece by far, and the reason for this loop's form: a Keras bar inside an epoch. One that
+                # does not end as a bar does has something glued to it.
+                if b" - ETA: " in piece and piece[-1:] in BAR_ENDS and len(piece) < 400:
+                    bar = number, piece
+                    continue
+                if not piece:
+                    continue
+                if drawn := _drawn_over(piece):
+                    key, complete = drawn
+                    if key not in others or (others[key].complete and not complete):
+                        yield from _release(bar, others)
+                        bar = None
+                    others[key] = Held(number, piece, complete)
+                    continue
+                if bar or others:
+                    yield from _release(bar, others)
+                    bar = None
+                yield from _clean(number, piece)
+    yield from _release(bar, others)
+
+
+class Held(NamedTuple):
+    """The last state of a bar that may still be drawn over."""
+
+    line: int
+    piece: bytes
+    complete: bool
+
+
+def _drawn_over(piece: bytes) -> tuple[bytes, bool] | None:
+    """Return what tells the bar of `piece` from others, and whether it is full; None where it is no such bar."""
+    if b"\xe2\x94\x81" in piece and (match := KERAS_3.match(piece)):
+        return b"keras" + match[2], match[1] == match[2]
+    if b"%|" in piece and piece[-1:] == b"]":
+        label, _, _ = piece.partition(b"%|")
+        return b"tqdm" + label.rstrip(b" 0123456789"), label[-3:] == b"100"
+    if piece[:13] == b"Train Epoch: ":  # PyTorch's examples print a line where others draw a bar
+        return piece.partition(b"[")[0], False
     return None
 
 
-def _release(held: dict[bytes, tuple[int, bytes]]) -> Iterator[Frame]:
-    for number, piece in held.values():
+def _release(bar: tuple[int, bytes] | None, others: dict[bytes, Held]) -> Iterator[Frame]:
+    """Yield the bars that are held, in the order of their lines, and let them go."""
+    held = [(number, piece) for number, piece, _ in others.values()] + ([bar] if bar else [])
+    others.clear()
+    for number, piece in sorted(held, key=lambda pair: pair[0]):
         yield from _clean(number, piece)
-    held.clear()
 
 
-def _pieces(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield (line number, bytes) of all that stands between newlines, carriage returns and backspaces."""
-    number, rest, skipping = 1, b"", False
+def _blocks(stream: BufferedIOBase) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield blocks of the stream as (lines before it, its lines); what moves the cursor back is one `\\r` there."""
+    number, rest, skipping = 0, b"", False
     while True:
-        block = stream.read(BLOCK)
+        block = stream.read1(BLOCK)  # one read at a time: what comes before an error is not lost
         chunk = rest + block
         if b"\0" in chunk:
             chunk = chunk.translate(None, b"\0")
@@ -97,18 +147,11 @@ def _pieces(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
             first = min((at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0), default=cut)
             chunk, cut, skipping = chunk[first:], cut - first, False
         lines = chunk[:cut].split(b"\n")
-        for line in lines:
-            if b"\r" in line:
-                for piece in line.split(b"\r"):
-                    if piece:
-                        yield number, piece
-            elif line:
-                yield number, line
-            number += 1
-        number -= 1  # the last one goes on in the next chunk
+        yield number, lines
+        number += len(lines) - 1  # the last one goes on in the next block
         if len(rest) > LONGEST:
             if not skipping:
-                yield number, rest[:LONGEST]
+                yield number, [rest[:LONGEST]]
             rest, skipping = b"", True
         if not block:
             return
@@ -123,12 +166,14 @@ def _clean(number: int, piece: bytes) -> Iterator[Frame]:
         text = text.removeprefix("\ufeff")
     if not text.isprintable():
         text = LEFT_OVER.sub("", text)
-    for part in GLUED.split(text) if "slurm" in text or ": " in text else (text,):
+    for part in GLUED.split(text) if any(mark in text for mark in GLUED_MARKS) else (text,):
         rank = None
-        if match := RANK.match(part):
-            rank = int(next(number for number in match.groups() if number is not None))
+        while match := RANK.match(part):
+            rank = next((int(number) for number in match.groups() if number is not None), rank)
             part = part[match.end() :]
-        elif part[:2] in ("# ", "> "):
+        if part[:1] in ("#", ">"):
             part = QUOTED.sub("", part, count=1)
+        if "]<std" in part:
+            part = TAG_INSIDE.sub("", part)
         if part := part.rstrip():
             yield Frame(number, part, rank)

@@ -14,7 +14,7 @@ from hpcdl.collector.story import Seen, Story
 
 NEXT: dict[str, str] = {
     "time_limit": "ask for more time, or continue from a checkpoint",
-    "oom_host": "ask for more memory (--mem), or read the data in smaller parts; sacct -j JOBID -o MaxRSS tells what it took",
+    "oom_host": "ask for more memory (--mem) or read the data in smaller parts; sacct -j JOBID -o MaxRSS tells the use",
     "memory_limit": "ask for more memory (--mem)",
     "oom_gpu": "take a smaller batch per rank (micro-batches keep the global batch), or lower precision",
     "node_failure": "submit it again; if the node fails again, exclude it (--exclude=NODE) and tell the site",
@@ -34,8 +34,13 @@ def judge(row: Row, story: Story) -> None:
     signs = list(story.signs.values())
     finished = _finished(row, story)
     scheduler = _last(signs, "scheduler", without="cancelled")
-    error = _last([seen for seen in signs if _is_fatal(seen, story)], "application")
+    fatal = [seen for seen in signs if _is_fatal(seen, story)]
+    error = _last(fatal, "application")
+    if not (_succeeded(signs) and story.progress):
+        error = error or _last(fatal, "signal")  # of a helper, where the job went well
     cancel = _last(signs, "scheduler", only="cancelled") or _last(signs, "epilogue")
+    if cancel and cancel.sign.level == "epilogue":
+        cancel = _last(signs, "limit") or cancel
     if error and cancel and cancel.file == error.file and cancel.order < error.order:
         error = None  # what a program prints while it is being ended
     if error and cancel and error.sign.code == "cancelled":
@@ -92,7 +97,7 @@ def _finished(row: Row, story: Story) -> bool:
     early = any(seen.sign.level == "success" and "early stopping" in seen.sign.cause for seen in story.signs.values())
     if row.epochs_planned is not None and row.epochs_done is not None:
         return row.epochs_done >= row.epochs_planned or early
-    if early or story.training.steps_done:
+    if early or story.training.steps_done or story.training.went_on:
         return True
     trained = bool(story.training.epochs) or row.loss is not None
     words = any(seen.sign.level == "word" for seen in story.signs.values())

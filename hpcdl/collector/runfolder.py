@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import socket
 import statistics
@@ -13,16 +14,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpcdl import runlog
+from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
 from hpcdl.job import Job
 from hpcdl.run import record as run_record
+from hpcdl.run.folder import JOB_FILE
 
-JOB_COPY = "job.yaml"
-MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_COPY)
+MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 """The files that make a folder a run of ours; one of them is enough."""
+
+STOPPED = re.compile(r"(SIG\w+) stopped the run")
+"""The trainer's own reason after a signal; SIGUSR1 is what our batch scripts ask Slurm for before the time limit."""
 
 SILENCE_S = 900
 """A run on another host that wrote nothing for so long, in seconds, is taken for dead."""
+
+FROM_OUTSIDE = (
+    *("time_limit", "cancelled", "preempted", "node_failure", "oom_host", "oom_gpu", "memory_limit", "disk_full"),
+    *("launch_failure", "module_error"),
+)
+"""Outcomes that the logs know better than the record."""
 
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -48,12 +59,18 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
     )
     _results(row, events)
     _outcome(row, folder, record, events)
+    if row.outcome not in ("completed", "running"):
+        _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row
 
 
 def _is_log(path: Path) -> bool:
-    return path.is_file() and (path.name in MARKS or "_out." in path.name or "_err." in path.name)
+    return path.is_file() and (path.name in MARKS or _is_text_log(path))
+
+
+def _is_text_log(path: Path) -> bool:
+    return "_out." in path.name or "_err." in path.name or path.name == runlog.MLLOG_FILE
 
 
 def _text(value: Any) -> str | None:
@@ -90,6 +107,22 @@ def _reason(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
+def _last_part(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of the last part of a run that was continued: each part begins with a run_start."""
+    starts = [index for index, event in enumerate(events) if event["event"] == "run_start"]
+    return events[starts[-1] :] if starts else events
+
+
+def _epochs(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the epochs in order; in a run that was continued a later one replaces that of the same number."""
+    epochs: dict[Any, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == "epoch" and _number(event.get("epoch")) is not None:
+            epochs.pop(event["epoch"], None)
+            epochs[event["epoch"]] = event
+    return list(epochs.values())
+
+
 def _last(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     return next((event for event in reversed(events) if event["event"] == kind), {})
 
@@ -106,8 +139,8 @@ def _integer(value: Any) -> int | None:
 
 def _results(row: Row, events: list[dict[str, Any]]) -> None:
     """Take what the run reached from its events."""
-    start, end, test = (_last(events, kind) for kind in ("run_start", "run_end", "test"))
-    epochs = [event for event in events if event["event"] == "epoch" and _number(event.get("epoch")) is not None]
+    start, end, test = (_last(_last_part(events), kind) for kind in ("run_start", "run_end", "test"))
+    epochs = _epochs(events)
     row.ranks = row.ranks if row.ranks is not None else _integer(start.get("ranks"))
     row.epochs_planned = _integer(start.get("epochs"))
     row.test_loss, row.test_accuracy = _number(test.get("test_loss")), _number(test.get("test_accuracy"))
@@ -133,7 +166,7 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
             # The first epoch holds the compilation: it counts only when there is no other.
             rates = [rate for event in epochs[1:] or epochs if (rate := _number(event.get("images_per_s"))) is not None]
             row.images_per_s = statistics.median(rates) if rates else None
-    progress = _last(events, "progress")
+    progress = _last(_last_part(events), "progress")
     if not end and (_number(progress.get("epoch")) or 0) > (row.epochs_done or 0):
         loss = _number(progress.get("loss"))
         row.partial = f"epoch {progress['epoch']} at step {progress.get('step')}" + (
@@ -143,7 +176,7 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
 
 def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[str, Any]]) -> None:
     """Judge why the run ended, from its own record and its last event."""
-    end = _last(events, "run_end")
+    end = _last(_last_part(events), "run_end")
     status, exit_code = record.get("status"), _integer(record.get("exit_code"))
     record_file, metrics_file = str(folder / run_record.RECORD_FILE), str(folder / runlog.METRICS_FILE)
     finished = row.epochs_planned is not None and row.epochs_done == row.epochs_planned
@@ -152,6 +185,10 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
         row.outcome, row.evidence = "completed", Evidence(record_file, None, "status success")
     elif end.get("status") == "success" and not exit_code and status != "aborted":
         row.outcome, row.evidence = "completed", Evidence(metrics_file, len(events), "run_end, status success")
+    elif stopped := STOPPED.match(reason or ""):
+        row.outcome = "time_limit" if stopped[1] == "SIGUSR1" else "cancelled"
+        row.cause, row.evidence = reason, Evidence(record_file if record else metrics_file, None, str(reason))
+        row.next_step = "submit it again with the same folder: it goes on from its checkpoint"
     elif status == "aborted" or end or exit_code:
         row.outcome = "crash_after_training" if finished and row.test_loss is not None else "crash"
         row.cause = reason or _exit_text(exit_code) or "the run was aborted; it gave no reason"
@@ -167,6 +204,19 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
         row.evidence = Evidence(metrics_file, len(events), f"last event: {events[-1]['event']}")
     else:
         row.outcome, row.cause = "unknown", "neither the record nor the metrics tell anything"
+
+
+def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
+    """Take the reason from the run's two logs where they know more: what is killed cannot record why."""
+    logs = Logs(
+        row.run, [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and _is_text_log(path)]
+    )
+    told = read_logs(logs, warn)
+    if not told:
+        return
+    last = told[-1]
+    if last.outcome in FROM_OUTSIDE or (row.outcome in ("incomplete", "unknown") and last.outcome == "crash"):
+        row.outcome, row.cause, row.evidence, row.next_step = last.outcome, last.cause, last.evidence, last.next_step
 
 
 def _exit_text(exit_code: int | None) -> str | None:

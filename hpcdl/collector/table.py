@@ -29,10 +29,10 @@ SHORT: dict[str, Callable[[Row], str]] = {
     "ranks": lambda row: number(row.ranks, "d"),
     "epochs": lambda row: epochs(row),
     "test accuracy": lambda row: number(row.test_accuracy, ".4f"),
-    "test loss": lambda row: number(row.test_loss, ".4f"),
-    "images/s": lambda row: number(row.images_per_s, ",.0f"),
+    "test loss": lambda row: loss(row.test_loss),
+    "images/s": lambda row: rate(row.images_per_s),
     "time h:m:s": lambda row: duration(row.time_s),
-    "outcome": lambda row: row.outcome,
+    "outcome": lambda row: row.outcome.replace("_", " "),
     "expect": lambda row: expectation(row),
 }
 """The short table for people: header (with unit), and the cell of a row."""
@@ -43,6 +43,24 @@ NUMERIC = ("ranks", "epochs", "test accuracy", "test loss", "images/s", "time h:
 def number(value: float | None, form: str) -> str:
     """Return a number in the given format, EMPTY for None."""
     return EMPTY if value is None else format(value, form)
+
+
+def loss(value: float | None) -> str:
+    """Return a loss with four decimals, or with an exponent where those would be noughts.
+
+    >>> loss(0.0332), loss(3.23e-05), loss(0.0)
+    ('0.0332', '3.2e-05', '0.0000')
+    """
+    return number(value, ".1e" if value and abs(value) < 1e-3 else ".4f")
+
+
+def rate(per_s: float | None) -> str:
+    """Return a throughput to three digits or to whole images, whichever is finer.
+
+    >>> rate(1530.125), rate(1.0881)
+    ('1,530', '1.09')
+    """
+    return number(per_s, ",.0f" if per_s is not None and per_s >= 100 else ".3g")
 
 
 def epochs(row: Row) -> str:

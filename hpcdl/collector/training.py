@@ -6,7 +6,8 @@ from array import array
 from dataclasses import dataclass, field
 
 from hpcdl.collector.events import EpochEnd, EpochStart, Event, FullBar, Listed, Progress, Rate, Tested, Values
-from hpcdl.collector.row import COLUMNS, Row
+from hpcdl.collector.readers.numbers import fraction
+from hpcdl.collector.row import Row
 from hpcdl.runlog import format_metric
 
 ACCURACIES = ("accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "binary_accuracy", "accuracy_1")
@@ -31,6 +32,7 @@ class Training:
     def __init__(self) -> None:
         self.epochs: list[Epoch] = []
         self.fits = 0
+        self.from_zero = False
         self.planned: int | None = None
         self.steps_done = False
         self._open: int | None = None
@@ -43,6 +45,8 @@ class Training:
         self._step_values: dict[str, float] = {}
         self._bar: dict[str, float] = {}
         self._bar_steps: int | None = None
+        self.went_on = False
+        """A test came while the last epoch had no end: lines are missing, the program went on."""
         self.tested: dict[str, float] = {}
         self._loose: dict[str, float] = {}
         self._rates = array("d")
@@ -82,7 +86,7 @@ class Training:
     @property
     def stopped_inside(self) -> bool:
         """True where the log ends inside an epoch."""
-        return self._open is not None
+        return self._open is not None and not self.went_on
 
     def _start(self, epoch: int, epochs: int | None) -> None:
         self._has_headers = True
@@ -100,6 +104,7 @@ class Training:
         self.fits = self.fits or 1
         self.planned = epochs or self.planned
         self._open, self._headers, self._open_values, self._point = epoch, 1, {}, None
+        self.went_on = False
 
     def _new_fit(self) -> None:
         self.fits += 1
@@ -122,6 +127,7 @@ class Training:
 
     def _end(self, event: EpochEnd) -> None:
         self.planned = event.epochs or self.planned
+        self.from_zero = self.from_zero or event.from_zero
         number = event.epoch
         if number is None:
             number = self._open if self._open is not None else (self.last.number + 1 if self.last else 1)
@@ -134,7 +140,11 @@ class Training:
 
     def _full_bar(self, bar: FullBar) -> None:
         last = self.last
-        if self._open is not None:
+        total = self._point.steps if self._point else None
+        if self._open is not None and bar.steps and total and bar.steps != total:
+            self.went_on = True
+            self.tested.update(bar.values)
+        elif self._open is not None:
             self._bar_steps = bar.steps
             self._complete(self._open, {**self._open_values, **bar.values}, bar.seconds)
         elif last and bar.steps == self._bar_steps and set(last.values) < set(bar.values):
@@ -149,6 +159,7 @@ class Training:
     def _progress(self, event: Progress) -> None:
         if event.epoch is not None:
             self.planned = event.epochs or self.planned
+            self.from_zero = self.from_zero or event.from_zero
             if self.last and event.epoch <= self.last.number:
                 if event.epoch > self.epochs[0].number or event.epoch == self.last.number:
                     return
@@ -163,6 +174,8 @@ class Training:
                 self._step = event
                 self.steps_done = event.steps is not None and event.step is not None and event.step >= event.steps
             return
+        elif self._point and self._point.steps and event.steps != self._point.steps:
+            return  # the bar of an evaluation
         self._point = event
 
     def _take(self, values: dict[str, float]) -> bool:
@@ -180,6 +193,7 @@ class Training:
     def _test(self, values: dict[str, float]) -> None:
         if self._open is not None and self._point is not None and self._point.epoch is not None:
             self._complete(self._open, {**self._point.values, **self._open_values}, None)
+        self.went_on = self.went_on or self._open is not None
         self.tested.update(values)
 
     def _refine(self, numbers: list[float]) -> None:
@@ -192,9 +206,10 @@ class Training:
 
     def _close(self) -> None:
         """At the end of the log: an open epoch is complete when it has every number that the ones before it had."""
-        if self._open is not None and self._open_values and self._always and self._always <= set(self._open_values):
-            self._complete(self._open, self._open_values, None)
-        elif self._open is not None and self._point is None and self._open_values and not self.epochs:
+        if self._open is None or not self._open_values:
+            return
+        alone = self._point is None and not self.epochs
+        if alone or (self._always and self._always <= set(self._open_values)):
             self._complete(self._open, self._open_values, None)
 
     def fill(self, row: Row) -> None:
@@ -203,12 +218,15 @@ class Training:
         row.epochs_planned = self.planned
         last, others = self.last, dict(self._loose)
         if last:
-            row.epochs_done = last.number + (self.epochs[0].number == 0)
+            row.epochs_done = last.number + (self.from_zero or self.epochs[0].number == 0)
             row.epoch_s = last.seconds
             others |= self._named(row, last.values, "")
             self._best(row)
+        elif self.went_on:
+            row.notes.append(f"epoch {self._open} has no end in the log, but a test follows: lines are missing")
         elif self._open is not None:
-            row.epochs_done = max(self._open - 1, 0) if self._has_headers else None
+            known = self._has_headers or self.from_zero
+            row.epochs_done = max(self._open - (not self.from_zero), 0) if known else None
         else:
             others = self._named(row, {**self._loose, **self._step_values}, "")
             if self._step and self._step.step is not None:
@@ -221,9 +239,11 @@ class Training:
             others["fits"] = self.fits
             row.notes.append(f"{self.fits} fits in this run; the numbers are the last one's")
         row.images_per_s = self._throughput()
-        if row.images_per_s is None and self._rank_rates:
+        if self._rank_rates:
             others["images_per_s_per_rank"] = _steady(self._rank_rates)
-        row.metrics |= {name: value for name, value in others.items() if math.isfinite(value) and name not in COLUMNS}
+        row.metrics |= {
+            name: value for name, value in others.items() if math.isfinite(value) and getattr(row, name, None) is None
+        }
 
     def _named(self, row: Row, values: dict[str, float], prefix: str) -> dict[str, float]:
         """Set the row's own columns from `values`; return the other values."""
@@ -231,32 +251,49 @@ class Training:
         if "test_score" in others and "test_loss" not in others:
             others["test_loss"] = others.pop("test_score")  # Keras's examples call the loss score
         for part in ("", "val_") if not prefix else (prefix,):
-            if f"{part}loss" in others:
-                setattr(row, f"{part}loss", others.pop(f"{part}loss"))
+            loss = others.pop(f"{part}loss", None)
+            if loss is not None and math.isfinite(loss):
+                setattr(row, f"{part}loss", loss)
+            elif loss is not None:
+                row.notes.append(f"{part}loss is {loss}: the training diverged")
             name = next((f"{part}{name}" for name in ACCURACIES if f"{part}{name}" in others), None)
             if name is None:
                 continue
-            value = others[name]
-            if 0 <= value <= 1:
-                setattr(row, f"{part}accuracy", value)
-                if name == f"{part}accuracy":
-                    others.pop(name)
+            value = others.pop(name)
+            known = self._fraction(name, value)
+            if known is not None:
+                setattr(row, f"{part}accuracy", known)
             elif math.isfinite(value):
-                others[f"{part}accuracy_as_printed"] = others.pop(name)
+                others[f"{part}accuracy_as_printed"] = value
                 row.notes.append(f"{name} is {value}, which is no accuracy between 0 and 1: the label looks wrong")
         return others
 
+    def _fraction(self, name: str, value: float) -> float | None:
+        """Return an accuracy as a part of 1, None where the number can be none.
+
+        Many print percentages without the sign. Then some of the numbers are above 10; a loss under the wrong label
+        hardly ever is.
+        """
+        values = [epoch.values[name] for epoch in self.epochs if math.isfinite(epoch.values.get(name, math.nan))]
+        top = max([value, *values])
+        if 10 < top <= 100 and value >= 0:
+            return fraction(value)
+        return value if 0 <= value <= 1 else None
+
     def _best(self, row: Row) -> None:
         name = next((f"val_{name}" for name in ACCURACIES if self.last and f"val_{name}" in self.last.values), None)
-        known = [epoch for epoch in self.epochs if name and 0 <= epoch.values.get(name, math.nan) <= 1]
-        if known and name:
-            best = max(known, key=lambda epoch: epoch.values[name])
-            row.best_val_accuracy, row.best_epoch = best.values[name], best.number
-        elif "best_val_accuracy" in self._loose and 0 <= self._loose["best_val_accuracy"] <= 1:
-            row.best_val_accuracy = self._loose["best_val_accuracy"]
+        if name is None:
+            row.best_val_accuracy = self._fraction("best_val_accuracy", self._loose.get("best_val_accuracy", math.nan))
+            return
+        values = [(self._fraction(name, epoch.values[name]), epoch) for epoch in self.epochs if name in epoch.values]
+        known = [(value, epoch.number) for value, epoch in values if value is not None]
+        if known:
+            row.best_val_accuracy, row.best_epoch = max(known, key=lambda pair: pair[0])
 
     def _partial(self) -> str | None:
         point = self._point
+        if self.went_on:
+            return None
         if self._open is None:
             step = self._step
             if self.last or not step or step.step is None or step.steps is None or self.steps_done:

@@ -23,6 +23,7 @@ from hpcdl.collector.readers import (
     prints,
     python,
     slurm,
+    tables,
     trainers,
 )
 
@@ -34,6 +35,7 @@ Reader = tuple[str, tuple[str, ...], Read]
 def readers() -> list[Reader]:
     """Return fresh readers for one file. Of those that describe training, the first that finds something holds."""
     stateful = [("python", *python.reader()), ("benchmarks", *benchmarks.reader()), ("trainers", *trainers.reader())]
+    stateful.append(("tables", *tables.reader()))
     lines = (slurm, pbs, lsf, mllog, keras)
     return [
         stateful[0],

@@ -4,14 +4,15 @@ import re
 from collections.abc import Callable
 
 from hpcdl.collector.events import Event, Fact, Progress, Rate, Sign
+from hpcdl.collector.readers.numbers import POSITIVE
 
 ROW = re.compile(r"\s*(\d+)\s+(\d+\.\d+)\s+(\d+\.\d+)\s+(\d+\.\d+|nan)\s+(\d+\.\d+|nan)\s+(\d+\.\d+)\s*")
 HEADER = re.compile(r"\s*Step\s+Epoch\s+Img/sec\s+Loss\s+LR\s*")
-TF_CNN = re.compile(r"(\d+)\timages/sec: ([\d.]+) \+/- [\d.]+ \(jitter = [\d.]+\)\t([\d.]+|nan)")
-TF_CNN_TOTAL = re.compile(r"total images/sec: ([\d.]+)")
+TF_CNN = re.compile(rf"(?:^|\s)(\d+)\s+images/sec: ({POSITIVE}) \+/- [\d.]+ \(jitter = [\d.]+\)\s+({POSITIVE}|nan)")
+TF_CNN_TOTAL = re.compile(rf"total images/sec: ({POSITIVE})")
 BATCHES = re.compile(r"Num batches:\s+(\d+)")
-HOROVOD_ITER = re.compile(r"Iter #\d+: ([\d.]+) img/sec per (?:GPU|CPU)")
-HOROVOD_TOTAL = re.compile(r"Total img/sec on (\d+) (?:GPU|CPU)\(s\): ([\d.]+)")
+HOROVOD_ITER = re.compile(rf"Iter #\d+: ({POSITIVE}) img/sec per (?:GPU|CPU)")
+HOROVOD_TOTAL = re.compile(rf"Total img/sec on (\d+) (?:GPU|CPU)\(s\): ({POSITIVE})")
 
 
 def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
@@ -26,10 +27,10 @@ def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
         if HEADER.fullmatch(text):
             state["table"] = True
             return []
-        if match := TF_CNN.match(text):
+        if match := TF_CNN.search(text):
             progress = Progress({"loss": float(match[3])}, int(match[1]), state["steps"] or None)
             return [Fact("framework", "tf_cnn_benchmarks"), progress, Rate(float(match[2]), ranks=False)]
-        if match := TF_CNN_TOTAL.match(text):
+        if match := TF_CNN_TOTAL.search(text):
             total = Rate(float(match[1]), ranks=True, final=True)
             return [total, Sign("completed", "success", "the benchmark printed its total")]
         if match := BATCHES.match(text):

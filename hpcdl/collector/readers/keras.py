@@ -3,7 +3,7 @@
 import re
 
 from hpcdl.collector.events import EpochStart, Event, Fact, FullBar, Progress, Sign
-from hpcdl.collector.readers.numbers import NUMBER, metric_name
+from hpcdl.collector.readers.numbers import NUMBER, POSITIVE, metric_name
 
 TRIGGERS = (
     "Epoch ",
@@ -35,7 +35,7 @@ LINE = re.compile(
     r"\s*(?:(?P<step>\d+)/(?P<steps>\d+|Unknown))?(?: ?- )?(?P<seconds>\d+)s"
     r"(?: - (?P<each>[\d.]+)(?P<unit>s|ms|us)/(?:step|sample|epoch))?" + METRICS
 )
-EACH = re.compile(r"([\d.]+)(s|ms|us|μs)/(step|sample)")
+EACH = re.compile(rf"({POSITIVE})(s|ms|us|μs)/(step|sample)")
 BACKEND = re.compile(r"Using (\w+) backend")
 
 

@@ -31,9 +31,9 @@ def read(text: str) -> list[Event]:
         code = CODES.get(match[1])
         return [Sign(code, "scheduler", f"ended by LSF: {match[0].strip()}")] if code else []
     if match := EXITED.match(text):
-        return [Sign("crash", "consequence", match[0].rstrip(".").lower())]
+        return [Sign("crash", "consequence", match[0].rstrip(".").lower(), closes=True)]
     if text.strip() == "Successfully completed.":
-        return [Sign("completed", "success", "LSF: successfully completed")]
+        return [Sign("completed", "success", "LSF: successfully completed", closes=True)]
     if match := SUBJECT.match(text):
         return [Fact("scheduler", "lsf"), Fact("job_id", match[1]), Fact("job", match[2])]
     if match := RUN_TIME.match(text):

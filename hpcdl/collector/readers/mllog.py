@@ -1,4 +1,5 @@
-"""MLPerf's lines: `:::MLLOG {json}` (ours are among them), `:::MLL TIME KEY: {json}`, `:::MLPv0.5.0 MODEL TIME (FILE) KEY: VALUE`."""
+"""MLPerf's lines: `:::MLLOG {json}` (ours are among them), `:::MLL TIME KEY: {json}` and, before those,
+`:::MLPv0.5.0 MODEL TIME (FILE) KEY: VALUE`."""
 
 import json
 import math
@@ -20,7 +21,7 @@ def read(text: str) -> list[Event]:
         return []
     key, value, metadata = record["key"], record.get("value"), record.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    epoch = next((metadata[name] for name in ("epoch_num", "epoch") if isinstance(metadata.get(name), int)), None)
+    epoch = next((metadata[name] for name in ("epoch_num", "epoch") if type(metadata.get(name)) is int), None)
     if key == "epoch_start" and epoch is not None:
         return [EpochStart(epoch)]
     if key in ("epoch_stop", "train_epoch_stop") and epoch is not None:
@@ -44,7 +45,7 @@ def _old(text: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(match["value"]) if match["value"] else None
-    except ValueError:
+    except (ValueError, RecursionError):
         value = match["value"]
     if isinstance(value, dict):
         metadata = value.get("metadata") if isinstance(value.get("metadata"), dict) else value

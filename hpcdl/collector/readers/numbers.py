@@ -3,6 +3,9 @@
 import re
 
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf)"
+POSITIVE = r"\d+(?:\.\d+)?"
+TIME = r"(?:\d{1,6}-)?\d{1,9}(?::\d{1,9}){0,2}"
+"""A text that `seconds` reads."""
 
 # Words of a name, and what they become; the rest of the name stays.
 WORDS = {
@@ -18,25 +21,38 @@ WORDS = {
     "avg": "average",
     "mean": "average",
 }
+FILLERS = ("on", "the", "of", "set", "dataset", "data", "in", "for")
 SPLIT = re.compile(r"[^A-Za-z0-9]+")
 
 
 def metric_name(label: str) -> str:
     """Return the name under which a metric is kept: Keras's where it has one.
 
-    >>> metric_name("Validation Accuracy"), metric_name("val_acc"), metric_name("Training Loss"), metric_name("Test loss")
-    ('val_accuracy', 'val_accuracy', 'loss', 'test_loss')
+    >>> [metric_name(label) for label in ("Validation Accuracy", "Training Loss", "Accuracy on test set")]
+    ['val_accuracy', 'loss', 'test_accuracy']
     """
-    words = [WORDS.get(word, word) for word in SPLIT.split(label.lower()) if word]
+    words = [WORDS.get(word, word) for word in SPLIT.split(label.lower()) if word and word not in FILLERS]
     for part in ("val", "test"):
         if part in words and words[0] != part:
             words.remove(part)
             words.insert(0, part)
+    if "best" in words:
+        words.remove("best")
+        words.insert(0, "best")
     if words and words[0] == "train" and len(words) > 1 and words[1] != "time":
         words = words[1:]
     if "average" in words and words[-1] in ("loss", "accuracy"):
         words.remove("average")
     return "_".join(words)
+
+
+def fraction(percent: float) -> float:
+    """Return a percentage as a part of 1, without the dust of binary division.
+
+    >>> fraction(66.93)
+    0.6693
+    """
+    return round(percent / 100, 12)
 
 
 def seconds(text: str) -> float:

@@ -4,15 +4,27 @@ src/plugins/task/cgroup/task_cgroup_memory.c; site epilogues after `State :` of 
 import re
 
 from hpcdl.collector.events import Event, Fact, Sign
-from hpcdl.collector.readers.numbers import seconds
+from hpcdl.collector.readers.numbers import TIME, seconds
 
 TRIGGERS = (
-    "*** JOB", "*** STEP", "oom-kill", "oom_kill", "emory limit", "srun: ", "State", "slurm", "SLURM", "Job ", "alltime", "Node failure",
-    "Batch job submission", "Name  ", "JobID", "Job ID",
-)  # fmt: skip
+    *("*** JOB", "*** STEP", "oom-kill", "oom_kill", "emory limit", "srun: ", "State", "slurm", "SLURM", "Slurm"),
+    *(
+        "Job ",
+        "JobI",
+        "alltime",
+        "Wall-clock",
+        "Elapsed",
+        "Node failure",
+        "sbatch: error",
+        "Could not open std",
+        "Name  ",
+    ),
+)
 
 CANCELLED = re.compile(r"\*\*\* (JOB|STEP) (\S+) (?:ON (\S+) )?(?:CANCELLED AT (\S+)|FAILED\b)(.*?) ?\*\*\*")
-OOM_KILL = re.compile(r"Detected (\d+) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)(\S+?)(?: cgroup)?\. ")
+OOM_KILL = re.compile(
+    r"Detected (\d+) oom[-_]kill events?(?:\(s\))? in (?:step |StepId=)(\S+?)(?: cgroup)?(?:\.(?:\s|$)|$)"
+)
 MEMORY_LIMIT = re.compile(
     r"(?:(?:Job|Step|StepId=|JobId=)\s*\S* )exceeded (?:virtual )?memory limit|Exceeded job memory limit"
 )
@@ -20,16 +32,18 @@ SRUN_TASK = re.compile(r"srun: error: (\S+): tasks? ([\d,-]+): (.+)")
 LAUNCH = re.compile(
     r"srun: error: (?:Unable to (?:create step|allocate resources|confirm allocation).*|task \S+ launch failed.*|"
     r"Task launch for .* failed.*)|slurmstepd: error: execve\(\): .*|Could not open std(?:out|err) file .*|"
-    r"(?:sbatch|srun): error: (?:Batch job submission failed|Unable to open file|Invalid).*|slurmstepd: error: couldn't chdir.*"
+    r"(?:sbatch|srun): error: (?:Batch job submission failed|Unable to open file|Invalid).*"
+    r"|slurmstepd: error: couldn't chdir.*"
 )
-NODE_FAILURE = re.compile(r"(?:srun: error: )?Node failure on \S+")
+NODE_FAILURE = re.compile(r"Node failure on \S+|\*\*\* (?:JOB|STEP) \S+ ON \S+ UNCORRECTABLE MEMORY ERROR AT")
+FORCED = re.compile(r"srun: (?:Force Terminated|forcing job termination)")
 STATE = re.compile(r"\s*(?:State|Job State|JobState)\s*[:=]\s*([A-Z_]+)\b(.*)")
 JOB_ID = re.compile(
     r"\b(?:SLURM_JOB_?ID|Slurm [Jj]ob [Ii][Dd]|JobID|Job ID|JobId)\s*(?:[:=]|is)?\s*(\d{2,}(?:_\d+)?)\b"
 )
 EPILOGUE_JOB = re.compile(r"Job (\d+)(?:_\d+)? for user '")
 EPILOGUE_NAME = re.compile(r"Name\s{3,}: (.+)")
-USED = re.compile(r"\s*(?:Used walltime|Job Wall-clock time|Elapsed)\s*:\s*([\d:-]+)\s*")
+USED = re.compile(rf"\s*(?:Used walltime|Job Wall-clock time|Elapsed)\s*:\s*({TIME})\s*")
 
 DUE = {
     "TIME LIMIT": ("time_limit", "ended by Slurm at the time limit"),
@@ -64,6 +78,8 @@ def read(text: str) -> list[Event]:
         return [Fact("scheduler", "slurm"), _task(match)]
     if NODE_FAILURE.search(text):
         return [Fact("scheduler", "slurm"), Sign("node_failure", "scheduler", "a node failed")]
+    if FORCED.match(text):
+        return [Fact("scheduler", "slurm"), Sign("cancelled", "step", "Slurm forced the step to end")]
     if match := STATE.fullmatch(text):
         return _state(match)
     return _facts(text)
@@ -74,11 +90,13 @@ def _cancelled(match: re.Match[str]) -> list[Event]:
     facts: list[Event] = [Fact("job_id", job.split(".")[0])]
     for words, (code, cause) in DUE.items():
         if words in tail.upper():
-            return [*facts, Sign(code, "scheduler", cause)]
+            return [*facts, Sign(code, "scheduler", cause, closes=code == "time_limit")]
     if when is None or "TASK FAILURE" in tail.upper():
         return [*facts, Sign("crash", "consequence", "Slurm ended the step because a task failed")]
     where = f" on {node}" if node else ""
-    return [*facts, Sign("cancelled", "scheduler" if kind == "JOB" else "step", f"cancelled at {when}{where}")]
+    whole = kind == "JOB"
+    level = "scheduler" if whole else "step"
+    return [*facts, Sign("cancelled", level, f"cancelled at {when}{where}", closes=whole)]
 
 
 def _task(match: re.Match[str]) -> Sign:

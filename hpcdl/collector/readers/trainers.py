@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from hpcdl.collector.events import EpochEnd, Event, Fact, Progress, Rate, Sign, Tested, Values
 from hpcdl.collector.readers.numbers import NUMBER, metric_name
-from hpcdl.collector.readers.prints import pairs
+from hpcdl.collector.readers.pairs import pairs
 
 TQDM = re.compile(
-    r"(?P<label>[^|]*?):?\s*(?P<percent>\d+)%\|[^|]*\|\s*(?P<step>[\d.]+\w?)/(?P<steps>[\d.]+\w?) \[(?P<times>[^\]]*)\]?(?P<after>.*)"
+    r"(?P<label>[^|]*?):?\s*(?P<percent>\d+)%\|[^|]*\|\s*(?P<step>[\d.]+\w?)/(?P<steps>[\d.]+\w?)"
+    r" \[(?P<times>[^\]]*)\]?(?P<after>.*)"
 )
 TQDM_EPOCH = re.compile(r"(?i)\bepoch\b\D{0,3}(\d+)(?:\s*(?:/|of)\s*(\d+))?")
 EQUAL = re.compile(rf"([A-Za-z][\w/]*)=({NUMBER})(?![\w.])")
@@ -23,6 +24,8 @@ MAX_EPOCHS = re.compile(r"`?Trainer\.fit`? stopped: `?max_epochs=(\d+)`? reached
 DARKNET = re.compile(
     r"\s*(\d+): (\d+\.\d+), (\d+\.\d+) avg(?: loss)?, (\d+\.\d+) rate, (\d+\.\d+) seconds, (\d+) images"
 )
+CHECKPOINT = re.compile(rf"Epoch (\d+), global step \d+: '(\w+)' (?:reached ({NUMBER})|was not in top)")
+WANDB_END = re.compile(r"wandb: Waiting for W&B process to finish\.\.\. \((success|failed (\d+))\)")
 WANDB = re.compile(rf"wandb:\s+([A-Za-z]\w*(?:/\w+)?)\s+({NUMBER})")
 
 
@@ -34,7 +37,7 @@ def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
         if state["block"]:
             if match := EVAL_ITEM.fullmatch(text):
                 name = metric_name(match[1].removeprefix("eval_"))
-                return [Tested({name: float(match[2])})] if name != "epoch" else []
+                return [Tested({name: float(match[2])})] if name not in ("epoch", "global_step") else []
             state["block"] = False
         if "%|" in text and (match := TQDM.match(text)):
             return _tqdm(match)
@@ -54,6 +57,13 @@ def reader() -> tuple[tuple[str, ...], Callable[[str], list[Event]]]:
             return [Sign("completed", "word", "the program printed its evaluation")]
         if "max_epochs" in text and (match := MAX_EPOCHS.search(text)):
             return [Fact("epochs_planned", int(match[1])), Sign("completed", "success", match[0])]
+        if "global step" in text and (match := CHECKPOINT.match(text)):
+            values = {metric_name(match[2]): float(match[3])} if match[3] else {}
+            return [EpochEnd(values, int(match[1]), from_zero=True)]
+        if text.startswith("wandb: W") and (match := WANDB_END.match(text)):
+            if match[2]:
+                return [Sign("crash", "consequence", f"the program left with exit code {match[2]} (wandb)")]
+            return [Sign("completed", "word", "wandb: the program ended well")]
         if " avg" in text and (match := DARKNET.fullmatch(text)):
             return [Fact("framework", "darknet"), Progress({"loss": float(match[3])}, int(match[1]))]
         if text.startswith("wandb: ") and (match := WANDB.fullmatch(text)):
@@ -68,16 +78,16 @@ def _tqdm(match: re.Match[str]) -> list[Event]:
     epoch = TQDM_EPOCH.search(match["label"])
     values = {metric_name(name): float(number) for name, number in EQUAL.findall(match["times"] + match["after"])}
     values = {name: value for name, value in values.items() if name != "v_num"}
-    if match["step"].isdigit() and match["steps"].isdigit():
-        step, steps = float(match["step"]), float(match["steps"])
-    else:
-        step = steps = None
+    counted = match["step"].isdecimal() and match["steps"].isdecimal()
+    step = float(match["step"]) if counted else None
+    steps = float(match["steps"]) if counted else None
     if not epoch:
         return [Progress(values if "loss" in values else {}, step, steps)] if "loss" in values else []
     number, total = int(epoch[1]), int(epoch[2]) if epoch[2] else None
+    from_zero = "v_num=" in match["times"] + match["after"]  # Lightning's own bar
     if match["percent"] == "100" and match["step"] == match["steps"]:
-        return [EpochEnd(values, number, total)]
-    return [Progress(values, step, steps, number, total)]
+        return [EpochEnd(values, number, total, from_zero=from_zero)]
+    return [Progress(values, step, steps, number, total, from_zero)]
 
 
 def _hugging_face(text: str) -> list[Event]:
