@@ -13,6 +13,9 @@ NETWORK = IPv4Address("10.77.0.0")
 PREFIX_LENGTH = 16
 
 
+RESERVATION_LICENSE = "reservation"
+
+
 @dataclass(frozen=True)
 class Options:
     """What `up` was told beside the site, as far as it changes the files."""
@@ -31,7 +34,7 @@ def address(node: Node | None) -> str:
 def hosts(cluster: Cluster) -> str:
     """Return the text of /etc/hosts inside the sandbox."""
     lines = ["127.0.0.1 localhost", "::1 localhost", f"{address(None)} {LOGIN}"]
-    return "\n".join(lines + [f"{address(node)} {node.name}" for node in cluster.running]) + "\n"
+    return "\n".join(lines + [f"{address(node)} {node.name}" for kind in cluster.kinds for node in kind.nodes]) + "\n"
 
 
 def slurm_conf(cluster: Cluster, folder: Path, options: Options) -> str:
@@ -77,10 +80,12 @@ def slurm_conf(cluster: Cluster, folder: Path, options: Options) -> str:
         # Nodes that do not run are powered down in Slurm's eyes: it plans with them, and `resume` tells who asks for them.
         f"ResumeProgram={folder}/resume",
         "SuspendProgram=/bin/true",
-        "SuspendTime=INFINITE",
+        "SuspendTime=31536000",
         "ResumeTimeout=60",
         "SuspendTimeout=1",
-        # sinfo shows them.
+        # A reservation that keeps no node from anybody holds a licence instead.
+        f"Licenses={RESERVATION_LICENSE}:1000",
+        # sinfo shows the nodes that do not run.
         "PrivateData=cloud",
     ]
     if not options.memory_cgroup:

@@ -134,14 +134,15 @@ def _start_missing(sandbox: Sandbox, keeper: int, cluster: Cluster, settings: Se
 
 def _furnish(sandbox: Sandbox, keeper: int, site: Site, settings: Settings) -> None:
     """Make what a site's administrators would have made once: accounts, reservations, a saved collection of modules."""
+    users = sorted({"root", os.environ.get("SUDO_USER", "root")})
     if settings.account:
-        users = {"root", os.environ.get("SUDO_USER", "root")}
         daemons.must_run(keeper, ["sacctmgr", "--immediate", "add", "account", settings.account])
-        for user in sorted(users):
+        for user in users:
             daemons.must_run(keeper, ["sacctmgr", "--immediate", "add", "user", user, f"account={settings.account}"])
     for reservation in settings.reservations:
-        words = [f"reservationname={reservation}", "starttime=now", "duration=infinite", "nodes=ALL", "flags=overlap,ignore_jobs"]
-        daemons.must_run(keeper, ["scontrol", "create", "reservation", *words, "users=ALL"])
+        words = [f"reservationname={reservation}", "starttime=now", "duration=infinite", f"users={','.join(users)}"]
+        held = ["flags=any_nodes", f"licenses={configuration.RESERVATION_LICENSE}:1"]
+        daemons.must_run(keeper, ["scontrol", "create", "reservation", *words, *held])
     if command := modules.save_collection(site, sandbox.folder):
         daemons.must_run(keeper, command)
 
