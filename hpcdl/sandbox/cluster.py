@@ -39,6 +39,11 @@ class NodeKind:
         """The nodes with a slurmd."""
         return [node for node in self.nodes if node.runs]
 
+    @property
+    def declared(self) -> list[Node]:
+        """The nodes that only the scheduler knows."""
+        return [node for node in self.nodes if not node.runs]
+
 
 @dataclass(frozen=True)
 class Queue:
@@ -63,6 +68,11 @@ class Cluster:
     def running(self) -> list[Node]:
         """The nodes with a slurmd, of every kind."""
         return [node for kind in self.kinds for node in kind.running]
+
+    @property
+    def declared(self) -> list[Node]:
+        """The nodes that only the scheduler knows, of every kind."""
+        return [node for kind in self.kinds for node in kind.declared]
 
     @property
     def most_gpus(self) -> int:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from itertools import groupby
 from pathlib import Path
 
-from hpcdl.sandbox.cluster import Cluster, Node, NodeKind, Queue
+from hpcdl.sandbox.cluster import MEMORY_MB_PER_CORE, Cluster, Node, NodeKind, Queue
 
 LOGIN = "login"
 NETWORK = IPv4Address("10.77.0.0")
@@ -63,8 +63,9 @@ def slurm_conf(cluster: Cluster, folder: Path, options: Options) -> str:
         f"TaskPlugin={'task/cgroup' if options.memory_cgroup else 'task/none'}",
         "SelectType=select/cons_tres",
         "SelectTypeParameters=CR_Core_Memory",
+        f"DefMemPerCPU={MEMORY_MB_PER_CORE}",
         "SchedulerType=sched/backfill",
-        "SchedulerParameters=bf_interval=5",
+        "SchedulerParameters=bf_interval=5,batch_sched_delay=0",
         "PriorityType=priority/multifactor",
         "MpiDefault=pmix",
         "ReturnToService=2",
@@ -77,7 +78,9 @@ def slurm_conf(cluster: Cluster, folder: Path, options: Options) -> str:
         # Nothing preempts until `preempt` makes a partition of higher priority.
         "PreemptType=preempt/partition_prio",
         "PreemptMode=REQUEUE",
-        # Nodes that do not run are powered down in Slurm's eyes: it plans with them, and `resume` tells who asks for them.
+        # Nodes that do not run are powered down in Slurm's eyes: it plans with them, job_submit.lua keeps them free of
+        # jobs that fit elsewhere, and the resume program holds a job that does not.
+        *(["JobSubmitPlugins=lua"] if cluster.declared else []),
         f"ResumeProgram={folder}/resume",
         "SuspendProgram=/bin/true",
         "SuspendTime=31536000",
@@ -153,14 +156,60 @@ scontrol update nodename="$1" state=power_down_force reason="sandbox: declared f
 """
 
 
+def job_submit_lua(cluster: Cluster) -> str:
+    """Return the program that Slurm asks about every job: one that fits on the nodes that run waits for those."""
+    kind_of = {node: kind for kind in cluster.kinds for node in kind.nodes}
+    rows = []
+    for queue in cluster.queues:
+        kind = kind_of[queue.nodes[0]]
+        if kind.declared:
+            numbers = f"nodes = {len(kind.running)}, cores = {kind.cores}, gpus = {kind.gpus}"
+            rows.append(f'  ["{queue.name}"] = {{ {numbers}, declared = "{_names(kind.declared)}" }},')
+    partitions = "\n".join(rows)
+    return f"""-- Only running nodes take jobs. Declared ones answer for jobs that are larger: sbatch --test-only.
+local default = "{cluster.queues[0].name}"
+local partitions = {{
+{partitions}
+}}
+local function given(number)
+  return number and number < slurm.NO_VAL16 - 1
+end
+function slurm_job_submit(job, visible, uid)
+  local here = partitions[job.partition or default]
+  if here == nil or job.exc_nodes or job.req_nodes then
+    return slurm.SUCCESS
+  end
+  local nodes = given(job.min_nodes) and job.min_nodes or 1
+  if given(job.num_tasks) then
+    local cores = job.num_tasks * (given(job.cpus_per_task) and job.cpus_per_task or 1)
+    nodes = math.max(nodes, math.ceil(cores / here.cores))
+    if given(job.ntasks_per_node) and job.ntasks_per_node > 0 then
+      nodes = math.max(nodes, math.ceil(job.num_tasks / job.ntasks_per_node))
+    end
+  end
+  local gpus = tonumber(string.match(job.tres_per_job or "", "gpu.-:(%d+)$"))
+  if gpus and here.gpus > 0 then
+    nodes = math.max(nodes, math.ceil(gpus / here.gpus))
+  end
+  if nodes <= here.nodes then
+    job.exc_nodes = here.declared
+  end
+  return slurm.SUCCESS
+end
+function slurm_job_modify(job, record, visible, uid)
+  return slurm.SUCCESS
+end
+"""
+
+
 def _node_lines(kind: NodeKind) -> list[str]:
     gres = f" Gres=gpu:{kind.gpu_type + ':' if kind.gpu_type else ''}{kind.gpus}" if kind.gpus else ""
     features = f" Feature={','.join(kind.features)}" if kind.features else ""
     hardware = f"CPUs={kind.cores} RealMemory={kind.memory_mb}{gres}{features}"
     # The running nodes weigh less, so that a job is placed on them first.
     lines = [f"NodeName={node.name} NodeAddr={address(node)} {hardware} Weight=1" for node in kind.running]
-    declared = [node for node in kind.nodes if not node.runs]
-    return lines + ([f"NodeName={_names(declared)} {hardware} Weight=1000 State=CLOUD"] if declared else [])
+    declared = [f"NodeName={_names(kind.declared)} {hardware} Weight=1000 State=CLOUD"] if kind.declared else []
+    return lines + declared
 
 
 def _partition_line(queue: Queue, default: bool) -> str:

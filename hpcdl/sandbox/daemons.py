@@ -10,6 +10,9 @@ from hpcdl.sandbox.errors import SandboxError
 from hpcdl.sandbox.waiting import wait_until
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
+# The PMIx of slurmd shall offer only what every Open MPI's own PMIx has: PyPI's build has neither munge nor shared-memory
+# stores and complains about each on standard error.
+PMIX = {"PMIX_MCA_psec": "native", "PMIX_MCA_gds": "hash"}
 SOCKET = "/run/mysqld/mysqld.sock"
 
 
@@ -22,13 +25,13 @@ def run(
     )
 
 
-def must_run(keeper: int, command: Sequence[str]) -> str:
+def must_run(keeper: int, command: Sequence[str], env: Mapping[str, str] = ENVIRONMENT) -> str:
     """Run a command inside a keeper's namespaces and return its standard output.
 
     Raises:
         SandboxError: it ended with another code than 0.
     """
-    done = run(keeper, command)
+    done = run(keeper, command, env)
     if done.returncode:
         raise SandboxError(f"`{' '.join(command)}` failed in the sandbox: {(done.stderr or done.stdout).strip()}")
     return done.stdout
@@ -91,4 +94,4 @@ def start_slurmctld(keeper: int) -> None:
 def start_slurmd(node_keeper: int, node: str) -> None:
     """Start a node's slurmd."""
     if not runs(node_keeper, "slurmd"):
-        must_run(node_keeper, ["slurmd", "-N", node])
+        must_run(node_keeper, ["slurmd", "-N", node], ENVIRONMENT | PMIX)

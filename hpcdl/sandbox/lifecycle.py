@@ -108,6 +108,7 @@ def _write_files(folder: Path, cluster: Cluster, site: Site, settings: Settings)
         "etc/gres.conf": configuration.gres_conf(cluster, folder / "dev"),
         "etc/cgroup.conf": configuration.cgroup_conf(),
         "etc/slurmdbd.conf": configuration.slurmdbd_conf(folder),
+        "etc/job_submit.lua": configuration.job_submit_lua(cluster),
         "resume": configuration.resume_program(),
     }
     for name, text in files.items():
