@@ -121,7 +121,7 @@ def fail(
     node: str | None = typer.Argument(None, metavar="[NAME]", help="The node."),
     name: str = NAME,
 ) -> None:
-    """Let a part fail: a node dies with everything on it, slurmctld or slurmdbd is killed."""
+    """Let a part fail: a node dies with everything on it, slurmctld or slurmdbd stops."""
     from hpcdl.sandbox import faults, state
 
     sandbox = state.Sandbox(name)
@@ -130,7 +130,7 @@ def fail(
         typer.echo(f"{node} is dead and Slurm has it as DOWN; `hpcdl sandbox restore node {node}` starts it again.")
     else:
         faults.stop_daemon(sandbox, PROGRAMS[part])
-        typer.echo(f"{PROGRAMS[part]} is dead; `hpcdl sandbox restore {part.value}` starts it again.")
+        typer.echo(f"{PROGRAMS[part]} is down; `hpcdl sandbox restore {part.value}` starts it again.")
 
 
 @app.command()

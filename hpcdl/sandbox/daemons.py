@@ -43,8 +43,8 @@ def runs(keeper: int, program: str) -> bool:
 
 
 def stop(keeper: int, program: str) -> None:
-    """Kill a program in a keeper's PID namespace and return when it is gone."""
-    run(keeper, ["pkill", "-KILL", "-x", program])
+    """Stop a program in a keeper's PID namespace as an administrator would, so that it saves its state; wait for its end."""
+    run(keeper, ["pkill", "-TERM", "-x", program])
     wait_until(lambda: not runs(keeper, program), 20, f"the end of {program}")
 
 

@@ -89,7 +89,7 @@ def expire(sandbox: Sandbox, job: str, seconds: int) -> None:
 
 
 def stop_daemon(sandbox: Sandbox, program: str) -> None:
-    """Kill slurmctld or slurmdbd; `start_daemon` brings it back with what it had saved.
+    """Stop slurmctld or slurmdbd; `start_daemon` brings it back with what it had saved.
 
     Raises:
         SandboxUsageError: it does not run here.
