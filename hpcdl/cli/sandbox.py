@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from hpcdl.sandbox.cluster import Cluster
     from hpcdl.sandbox.state import Sandbox, Settings
 
-app = typer.Typer(help="A real Slurm on this machine, shaped by a site profile: try the very script before the real queue.")
+app = typer.Typer(
+    help="A real Slurm on this machine, shaped by a site profile: try the very script before the real queue."
+)
 
 NAME = typer.Option("default", "--name", help="Which sandbox; several can be up side by side.")
 USER = typer.Option(None, "--user", help="Run as this user. [default: who called sudo, else root]", show_default=False)
@@ -31,7 +33,9 @@ PROGRAMS = {Part.CONTROLLER: "slurmctld", Part.SLURMDBD: "slurmdbd"}
 @app.command()
 def up(
     site: str = typer.Option("jureca", "--site", help="The site: the name of a profile, or a profile's path."),
-    nodes: int = typer.Option(4, "--nodes", min=1, max=64, help="Nodes of every kind that run; the others are declared."),
+    nodes: int = typer.Option(
+        4, "--nodes", min=1, max=64, help="Nodes of every kind that run; the others are declared."
+    ),
     accounting: bool = typer.Option(False, "--accounting", help="Also slurmdbd on MariaDB, so that sacct answers."),
     account: str | None = typer.Option(
         None, "--account", help="Let nobody submit without an account, and make this one (needs --accounting)."
@@ -209,7 +213,9 @@ def _settings_and_cluster(sandbox: "Sandbox") -> tuple["Settings", "Cluster"]:
 
     settings = sandbox.read_settings()
     if settings is None:
-        raise SandboxUsageError(f"sandbox '{sandbox.name}' is not fully up; repair it with `hpcdl sandbox up{sandbox.option}`.")
+        raise SandboxUsageError(
+            f"sandbox '{sandbox.name}' is not fully up; repair it with `hpcdl sandbox up{sandbox.option}`."
+        )
     return settings, cluster.shape(sandbox.name, _load_site(settings.site), settings.nodes)
 
 
@@ -217,7 +223,9 @@ def _required(node: str | None) -> str:
     from hpcdl.sandbox.errors import SandboxUsageError
 
     if node is None:
-        raise SandboxUsageError("which node? Write its name, as in `fail node node01`; `hpcdl sandbox status` lists them.")
+        raise SandboxUsageError(
+            "which node? Write its name, as in `fail node node01`; `hpcdl sandbox status` lists them."
+        )
     return node
 
 
@@ -241,6 +249,8 @@ def _show(sandbox: "Sandbox") -> None:
     keeper = sandbox.require_keeper()
     typer.echo(f"site {settings.site}, {len(cluster.running)} nodes run, state and logs in {sandbox.folder}")
     programs = ["munged", "slurmctld", *(["mariadbd", "slurmdbd"] if settings.accounting else [])]
-    typer.echo("daemons: " + ", ".join(f"{name} {'runs' if daemons.runs(keeper, name) else 'IS DEAD'}" for name in programs))
+    typer.echo(
+        "daemons: " + ", ".join(f"{name} {'runs' if daemons.runs(keeper, name) else 'IS DEAD'}" for name in programs)
+    )
     typer.echo(f"memory limits: {nodes.memory_words()}")
     typer.echo(daemons.run(keeper, ["sinfo"]).stdout.rstrip())

@@ -1,4 +1,4 @@
-"""The cluster that a sandbox imitates: a site profile and a number of nodes, turned into nodes and partitions (pure)."""
+"""The cluster that a sandbox imitates: a site profile and a number, turned into nodes and partitions (pure)."""
 
 from dataclasses import dataclass
 
@@ -95,7 +95,9 @@ def shape(name: str, site: Site, nodes: int) -> Cluster:
         SandboxUsageError: the site has no queue.
     """
     if site.scheduler != "slurm":
-        raise SandboxUsageError(f"site '{site.name}' has no Slurm (scheduler: {site.scheduler}); take another with --site.")
+        raise SandboxUsageError(
+            f"site '{site.name}' has no Slurm (scheduler: {site.scheduler}); take another with --site."
+        )
     partitions = site.partitions or {"batch": Partition(kind="gpu")}
     groups: dict[tuple[int, int], dict[str, Partition]] = {}
     for key, partition in partitions.items():
@@ -106,7 +108,8 @@ def shape(name: str, site: Site, nodes: int) -> Cluster:
     kinds, queues, number = [], [], 0
     for (cores, gpus), group in groups.items():
         members = tuple(
-            Node(f"node{i:0{width}d}", i, runs=i <= number + nodes) for i in range(number + 1, number + wanted[cores, gpus] + 1)
+            Node(f"node{i:0{width}d}", i, runs=i <= number + nodes)
+            for i in range(number + 1, number + wanted[cores, gpus] + 1)
         )
         number += len(members)
         kinds.append(

@@ -9,9 +9,13 @@ from hpcdl.sandbox import namespaces
 from hpcdl.sandbox.errors import SandboxError
 from hpcdl.sandbox.waiting import wait_until
 
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
-# The PMIx of slurmd shall offer only what every Open MPI's own PMIx has: PyPI's build has neither munge nor shared-memory
-# stores and complains about each on standard error.
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/root",
+}
+# The PMIx of slurmd shall offer only what every Open MPI's own PMIx has: PyPI's build has neither munge nor
+# shared-memory stores, and complains about each on standard error.
 PMIX = {"PMIX_MCA_psec": "native", "PMIX_MCA_gds": "hash"}
 SOCKET = "/run/mysqld/mysqld.sock"
 
@@ -21,7 +25,12 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command inside a keeper's namespaces; return its end and its output, whatever the exit code."""
     return subprocess.run(
-        namespaces.entering(keeper, command), env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds
+        namespaces.entering(keeper, command),
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
     )
 
 
@@ -43,7 +52,7 @@ def runs(keeper: int, program: str) -> bool:
 
 
 def stop(keeper: int, program: str) -> None:
-    """Stop a program in a keeper's PID namespace as an administrator would, so that it saves its state; wait for its end."""
+    """Stop a program as an administrator would, so that it saves its state; return when it is gone."""
     run(keeper, ["pkill", "-TERM", "-x", program])
     wait_until(lambda: not runs(keeper, program), 20, f"the end of {program}")
 
@@ -68,11 +77,29 @@ def start_mariadb(keeper: int, folder: Path) -> None:
     if not (data / "mysql").exists():
         must_run(
             keeper,
-            ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve"],
+            [
+                "mariadb-install-db",
+                "--no-defaults",
+                "--user=root",
+                f"--datadir={data}",
+                "--skip-test-db",
+                "--skip-name-resolve",
+            ],
         )
-    command = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={SOCKET}", "--skip-networking"]
+    command = [
+        "mariadbd",
+        "--no-defaults",
+        "--user=root",
+        f"--datadir={data}",
+        f"--socket={SOCKET}",
+        "--skip-networking",
+    ]
     # Nothing in here outlives the sandbox, so no commit need wait for the disk.
-    fast = ["--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900", f"--log-error={folder}/log/mariadb.log"]
+    fast = [
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-lock-wait-timeout=900",
+        f"--log-error={folder}/log/mariadb.log",
+    ]
     must_run(keeper, ["setsid", "--fork", *command, *fast])
     wait_until(lambda: run(keeper, ["mariadb-admin", f"--socket={SOCKET}", "ping"]).returncode == 0, 30, "MariaDB")
 

@@ -65,11 +65,21 @@ def preempt(sandbox: Sandbox, job: str) -> None:
     where = _running_on(login, job)
     daemons.must_run(
         login,
-        ["scontrol", "create", f"partitionname={PREEMPTOR}", "nodes=ALL", "prioritytier=100", "preemptmode=off", "rootonly=yes"],
+        [
+            "scontrol",
+            "create",
+            f"partitionname={PREEMPTOR}",
+            "nodes=ALL",
+            "prioritytier=100",
+            "preemptmode=off",
+            "rootonly=yes",
+        ],
     )
     try:
         request = [f"--partition={PREEMPTOR}", f"--nodelist={where}", "--exclusive", "--mem=0", "--output=/dev/null"]
-        daemons.must_run(login, ["sbatch", "--wait", "--no-requeue", f"--job-name={PREEMPTOR}", *request, "--wrap=true"])
+        daemons.must_run(
+            login, ["sbatch", "--wait", "--no-requeue", f"--job-name={PREEMPTOR}", *request, "--wrap=true"]
+        )
     finally:
         daemons.must_run(login, ["scontrol", "delete", f"partitionname={PREEMPTOR}"])
 
@@ -124,7 +134,9 @@ def _running_on(login: int, job: str) -> str:
     """Return the nodes of a running job, as Slurm's host list."""
     if not re.fullmatch(r"\d+(_\d+)?", job):
         raise SandboxUsageError(f"{job!r} is no job id; write the number that sbatch printed, as in 12 or 12_3.")
-    shown = daemons.run(login, ["squeue", "--noheader", f"--jobs={job}", "--states=RUNNING", "--format=%N"]).stdout.strip()
+    shown = daemons.run(
+        login, ["squeue", "--noheader", f"--jobs={job}", "--states=RUNNING", "--format=%N"]
+    ).stdout.strip()
     if not shown:
         raise SandboxUsageError(f"job {job} does not run; `hpcdl sandbox exec -- squeue` lists those that do.")
     return shown
@@ -134,7 +146,9 @@ def _node(cluster: Cluster, name: str) -> Node:
     for node in cluster.running:
         if node.name == name:
             return node
-    raise SandboxUsageError(f"no node '{name}' runs here; there are {', '.join(node.name for node in cluster.running)}.")
+    raise SandboxUsageError(
+        f"no node '{name}' runs here; there are {', '.join(node.name for node in cluster.running)}."
+    )
 
 
 def _why_absent(program: str) -> str:

@@ -28,7 +28,9 @@ def check(settings: Settings) -> None:
         raise SandboxUsageError("--account needs --accounting: accounts live in Slurm's database.")
     for folder in settings.share:
         if not Path(folder).is_dir() or not Path(folder).is_relative_to("/tmp") or folder == "/tmp":
-            raise SandboxUsageError(f"--share {folder}: give an existing folder below /tmp; other folders are shared anyway.")
+            raise SandboxUsageError(
+                f"--share {folder}: give an existing folder below /tmp; other folders are shared anyway."
+            )
 
 
 def up(sandbox: Sandbox, site: Site, settings: Settings) -> None:
@@ -129,7 +131,7 @@ def _start_missing(sandbox: Sandbox, keeper: int, cluster: Cluster, settings: Se
             daemons.start_mariadb(keeper, folder)
             daemons.start_slurmdbd(keeper)
         daemons.start_slurmctld(keeper)
-        alive |= dict(zip([node.name for node in absent], started))
+        alive |= dict(zip([node.name for node in absent], started, strict=True))
         list(pool.map(lambda node: daemons.start_slurmd(alive[node.name], node.name), cluster.running))
 
 
@@ -151,5 +153,7 @@ def _furnish(sandbox: Sandbox, keeper: int, site: Site, settings: Settings) -> N
 def _not_ready(keeper: int, cluster: Cluster) -> list[str]:
     """Return the running nodes that could take no job."""
     answer = daemons.run(keeper, ["sinfo", "--noheader", "--Node", "--format=%N %t"])
-    ready = {line.split()[0] for line in answer.stdout.splitlines() if line.split()[1] in {"idle", "mix", "alloc", "comp"}}
+    ready = {
+        line.split()[0] for line in answer.stdout.splitlines() if line.split()[1] in {"idle", "mix", "alloc", "comp"}
+    }
     return [node.name for node in cluster.running if node.name not in ready]

@@ -41,7 +41,11 @@ def environment(who: pwd.struct_passwd, environ: Mapping[str, str]) -> dict[str,
 
 
 def command_line(
-    sandbox: Sandbox, command: Sequence[str], asked: str | None = None, folder: Path | None = None, node: str | None = None
+    sandbox: Sandbox,
+    command: Sequence[str],
+    asked: str | None = None,
+    folder: Path | None = None,
+    node: str | None = None,
 ) -> tuple[list[str], dict[str, str]]:
     """Return what runs a command on the sandbox's login node: the words of the command line, and its environment.
 
@@ -57,7 +61,9 @@ def command_line(
     """
     keeper = sandbox.require_keeper() if node is None else sandbox.require_node(node)
     who = user(asked, os.environ)
-    identity = [] if who.pw_uid == 0 else ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--"]
+    identity = (
+        [] if who.pw_uid == 0 else ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", "--"]
+    )
     # Entering a mount namespace moves to its root, hence env --chdir.
     words = namespaces.entering(keeper, [*identity, "env", f"--chdir={folder or Path.cwd()}", *command])
     return words, environment(who, os.environ)

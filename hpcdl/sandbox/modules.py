@@ -20,15 +20,17 @@ def module_file(name: str) -> str:
 def tree(site: Site) -> dict[str, str]:
     """Return the module tree of a site: path below the tree's folder -> text.
 
-    A collection that the site's users restore holds the modules that the profile loads, or, when it names none, one with
-    the collection's own name.
+    A collection that the site's users restore holds the modules that the profile loads, or, when it names none, one
+    with the collection's own name.
 
     Raises:
         SandboxUsageError: a module's name would lie outside the tree.
     """
     for name in _names(site):
         if not all(part.strip(".") for part in name.split("/")):
-            raise SandboxUsageError(f"site '{site.name}': modules: {name!r} is no module name; write NAME or NAME/VERSION.")
+            raise SandboxUsageError(
+                f"site '{site.name}': modules: {name!r} is no module name; write NAME or NAME/VERSION."
+            )
     return {f"{name}.lua": module_file(name) for name in _names(site)}
 
 
@@ -38,7 +40,7 @@ def _names(site: Site) -> list[str]:
 
 
 def profile(folder: Path) -> str:
-    """Return the text of lmod.sh: what makes `module` known to a login shell, and through BASH_ENV to a batch script."""
+    """Return the text of lmod.sh: it makes `module` known to a login shell, and through BASH_ENV to a script."""
     return f"""export MODULEPATH={folder}/modules BASH_ENV={PROFILE} LMOD_SYSTEM_DEFAULT_MODULES=
 . {LMOD}/init/bash
 export LMOD_CMD={folder}/lmod
@@ -70,9 +72,11 @@ def write(site: Site, folder: Path) -> None:
 
 
 def save_collection(site: Site, folder: Path) -> list[str] | None:
-    """Return the command that saves the collection of the site's users, to be run in the sandbox; None: there is none."""
+    """Return the command, for inside the sandbox, that saves the collection of the site's users; None: it has none."""
     if not site.modules.restore:
         return None
     # HOME: what Lmod saves here is what every user finds.
-    script = f'. {folder}/lmod.sh; LMOD_CMD={LMOD}/libexec/lmod; export HOME={folder}/skeleton; set -e; module load "$@"; '
-    return ["bash", "-c", script + f'module save "$0"', site.modules.restore, *_names(site)]
+    script = (
+        f'. {folder}/lmod.sh; LMOD_CMD={LMOD}/libexec/lmod; export HOME={folder}/skeleton; set -e; module load "$@"; '
+    )
+    return ["bash", "-c", script + 'module save "$0"', site.modules.restore, *_names(site)]

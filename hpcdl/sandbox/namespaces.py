@@ -1,7 +1,7 @@
 """Sets of Linux namespaces that stay alive without us, found again by a mark in their keeper's environment.
 
 A keeper is the first process of its own PID namespace: when it dies the kernel ends every process inside, drops the
-mounts and takes the network down. Nothing about it is written to disk, so there is no state that a crash could leave wrong.
+mounts and takes the network down. Nothing about it is written to disk, so no crash can leave a wrong state.
 """
 
 import os
@@ -44,7 +44,9 @@ def start(mark: str, setup: str, parent: int | None = None) -> int:
         cwd="/",
         start_new_session=True,
     )
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdin.write(setup + KEEP)
     process.stdin.close()
     with process.stdout, process.stderr:

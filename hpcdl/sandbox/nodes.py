@@ -62,7 +62,9 @@ def start_node(name: str, login: int, node: Node, share: Sequence[str]) -> int:
     held = [(quote(folder), f"/dev/shm/share{i}") for i, folder in enumerate(share)]
     lines += [f"mkdir {place}; mount --bind {folder} {place}" for folder, place in held]
     lines += ["mount -t tmpfs -o mode=1777 tmpfs /tmp"]
-    lines += [f"mkdir -p {folder}; mount --bind {place} {folder}; umount {place}; rmdir {place}" for folder, place in held]
+    lines += [
+        f"mkdir -p {folder}; mount --bind {place} {folder}; umount {place}; rmdir {place}" for folder, place in held
+    ]
     lines += ["ip link set lo up"]
     keeper = namespaces.start(f"{name}/{node.name}", "\n".join(lines) + "\n", parent=login)
 
@@ -79,7 +81,9 @@ def memory_words() -> str:
     """Say how a job's memory limit is kept."""
     if has_memory_cgroup():
         return "kept by the kernel (cgroup v1), as on a cluster"
-    return "sampled by slurmd every two seconds, which then kills the job: this machine has no memory cgroup of version 1"
+    return (
+        "sampled by slurmd every two seconds, which then kills the job: this machine has no memory cgroup of version 1"
+    )
 
 
 def _plug_in(login: int, keeper: int, node: Node) -> None:

@@ -42,7 +42,9 @@ def install(packages: list[str]) -> None:
         SandboxError: this system has no apt-get, or it failed.
     """
     if shutil.which("apt-get") is None:
-        raise SandboxError(f"the sandbox needs the packages {' '.join(packages)}, and this system has no apt-get to install them.")
+        raise SandboxError(
+            f"the sandbox needs the packages {' '.join(packages)}, and this system has no apt-get to install them."
+        )
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_daemons():
         for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from hpcdl.files import write_atomically
 from hpcdl.sandbox import namespaces
 from hpcdl.sandbox.errors import SandboxUsageError
@@ -38,7 +40,7 @@ class Sandbox:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise SandboxUsageError(
-                f"{self.name!r} is no name for a sandbox; write up to 20 small letters, digits and dashes, as in 'jureca-1'."
+                f"{self.name!r} is no name for a sandbox; write up to 20 small letters, digits and dashes."
             )
 
     @property
@@ -77,7 +79,9 @@ class Sandbox:
         self.require_keeper()
         alive = self.node_keepers
         if node not in alive:
-            raise SandboxUsageError(f"no node '{node}' is alive in sandbox '{self.name}'; there are {', '.join(sorted(alive))}.")
+            raise SandboxUsageError(
+                f"no node '{node}' is alive in sandbox '{self.name}'; there are {', '.join(sorted(alive))}."
+            )
         return alive[node]
 
     @property
@@ -88,10 +92,9 @@ class Sandbox:
     def read_settings(self) -> Settings | None:
         """Return what it was brought up with; None unless an `up` has finished."""
         try:
-            stored = json.loads((self.folder / "settings.json").read_text())
+            return TypeAdapter(Settings).validate_json((self.folder / "settings.json").read_bytes())
         except FileNotFoundError:
             return None
-        return Settings(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
 
     def write_settings(self, settings: Settings) -> None:
         """Keep what it was brought up with: the sign that `up` has finished."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from slurm_session import Slurm
 
 from hpcdl.sandbox import daemons, lifecycle, packages
@@ -51,7 +50,9 @@ def slurm(_root_and_packages: None, tmp_path_factory: pytest.TempPathFactory, sh
     sandbox = Sandbox(f"test-{os.getpid()}")
     site = load_site("jureca")
     try:
-        lifecycle.up(sandbox, site, Settings("jureca", 3, accounting=True, reservations=("course",), share=tuple(shared)))
+        lifecycle.up(
+            sandbox, site, Settings("jureca", 3, accounting=True, reservations=("course",), share=tuple(shared))
+        )
         yield Slurm(sandbox, shape(sandbox.name, site, 3), tmp_path_factory.mktemp("slurm"))
     finally:
         lifecycle.down(sandbox)

@@ -7,18 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from slurm_session import Slurm
 
 from hpcdl.sandbox import faults, nodes
 from hpcdl.sandbox.waiting import wait_until
-
-from slurm_session import Slurm
 
 KEPT = Path(__file__).parents[1] / "logs" / "slurm"
 STATES = {
     "time-limit": "TIMEOUT",
     "cancelled": "CANCELLED",
     "node-failure": "NODE_FAIL",
-    # The kernel tells Slurm which step ran out of memory. Where there is no memory cgroup slurmd kills: then it is FAILED.
+    # The kernel tells Slurm. Where there is no memory cgroup slurmd samples and kills: then it is FAILED.
     "out-of-memory": "OUT_OF_MEMORY" if nodes.has_memory_cgroup() else "FAILED",
     # The step is OUT_OF_MEMORY; the script goes on, and ends with srun's exit code.
     "out-of-memory-in-step": "FAILED",
@@ -57,7 +56,9 @@ def ended(slurm: Slurm) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("ending", STATES)
-def test_a_job_ends_in_the_state_of_real_slurm(slurm: Slurm, ended: dict[str, str], ending: str, keep: Callable) -> None:
+def test_a_job_ends_in_the_state_of_real_slurm(
+    slurm: Slurm, ended: dict[str, str], ending: str, keep: Callable
+) -> None:
     job = ended[ending]
     assert slurm.state(job) == STATES[ending]
     shown = slurm.out("scontrol", "show", "job", job)
@@ -72,7 +73,9 @@ def test_a_job_ends_in_the_state_of_real_slurm(slurm: Slurm, ended: dict[str, st
 
 def _verdict(text: str) -> list[str]:
     """What Slurm says of an ending, without times and numbers: the lines that a reader of logs goes by."""
-    return re.findall(r"JobState=\S+ Reason=\S+|(?<!Derived)ExitCode=\S+|(?<=^1234\|job\.sh\|)[^|]*\|[^|]*", text, re.MULTILINE)
+    return re.findall(
+        r"JobState=\S+ Reason=\S+|(?<!Derived)ExitCode=\S+|(?<=^1234\|job\.sh\|)[^|]*\|[^|]*", text, re.MULTILINE
+    )
 
 
 def test_what_the_log_says_of_each_ending(slurm: Slurm, ended: dict[str, str]) -> None:
@@ -95,11 +98,15 @@ def test_an_unknown_partition_is_refused(slurm: Slurm, keep: Callable) -> None:
 
 
 def test_a_preempted_job_that_may_be_requeued_runs_again(idle: Slurm) -> None:
-    job = idle.submit("echo restart ${SLURM_RESTART_COUNT:-0}\nsleep 600", "-p", "batch", "--requeue", "--open-mode=append")
+    job = idle.submit(
+        "echo restart ${SLURM_RESTART_COUNT:-0}\nsleep 600", "-p", "batch", "--requeue", "--open-mode=append"
+    )
     idle.wait_running(job)
     faults.preempt(idle.sandbox, job)
     # Slurm lets a requeued job wait a while (BeginTime); its administrator may shorten that.
-    wait_until(lambda: idle.run("scontrol", "update", f"jobid={job}", "starttime=now").returncode == 0, 30, "the requeue")
+    wait_until(
+        lambda: idle.run("scontrol", "update", f"jobid={job}", "starttime=now").returncode == 0, 30, "the requeue"
+    )
     wait_until(lambda: "restart 1" in idle.log(job), 60, "the second start")
 
 

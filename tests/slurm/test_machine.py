@@ -32,7 +32,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def machine(sandbox: Sandbox) -> dict[str, object]:
-    """What of this machine a sandbox could leave a trace in; processes and folders only as far as they are the sandbox's."""
+    """Wherever a sandbox could leave a trace; of the processes and cgroups only the sandbox's own."""
 
     def show(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -41,7 +41,11 @@ def machine(sandbox: Sandbox) -> dict[str, object]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
             try:
-                text = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes() + os.readlink(folder / "cwd").encode()
+                text = (
+                    (folder / "cmdline").read_bytes()
+                    + (folder / "environ").read_bytes()
+                    + os.readlink(folder / "cwd").encode()
+                )
             except OSError:
                 continue  # a process of the kernel, or ended meanwhile
             if sandbox.name.encode() in text:
@@ -54,7 +58,10 @@ def machine(sandbox: Sandbox) -> dict[str, object]:
         "processes": mentions,
         "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/hpcdl-sandbox/{sandbox.name}")],
         "folder": sandbox.folder.exists(),
-        "etc": sorted(str(path) for path in [*Path("/etc/slurm").glob("*"), *Path("/etc/munge").glob("*"), *Path("/run").glob("munge*")]),
+        "etc": sorted(
+            str(path)
+            for path in [*Path("/etc/slurm").glob("*"), *Path("/etc/munge").glob("*"), *Path("/run").glob("munge*")]
+        ),
         "policy": packages.POLICY.exists(),
     }
 
@@ -102,7 +109,9 @@ def _marks() -> list[str]:
         try:
             text = (folder / "environ").read_bytes().split(b"\0")
             if folder.name.isdigit() and (folder / "comm").read_text() == "sleep\n":
-                marks += [word.decode().split("=", 1)[1] for word in text if word.startswith(f"{namespaces.MARK}=".encode())]
+                marks += [
+                    word.decode().split("=", 1)[1] for word in text if word.startswith(f"{namespaces.MARK}=".encode())
+                ]
         except OSError:
             continue
     return marks
@@ -120,7 +129,9 @@ MOMENTS: dict[str, Callable[[Sandbox], bool]] = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_up_that_was_killed_is_repaired_by_the_next(sandbox: Sandbox, moment: str) -> None:
-    victim = subprocess.Popen([*HPCDL, "up", "--nodes", "2", "--name", sandbox.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    victim = subprocess.Popen(
+        [*HPCDL, "up", "--nodes", "2", "--name", sandbox.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 30
     while not MOMENTS[moment](sandbox) and victim.poll() is None and time.monotonic() < deadline:
         pass
@@ -134,7 +145,9 @@ def test_an_up_that_was_killed_is_repaired_by_the_next(sandbox: Sandbox, moment:
 def test_a_second_up_starts_what_is_missing_and_keeps_what_runs(sandbox: Sandbox) -> None:
     assert hpcdl("up", "--nodes", "2", "--name", sandbox.name).returncode == 0
     keeper = sandbox.require_keeper()
-    job = daemons.must_run(keeper, ["sbatch", "--parsable", "-o", "/dev/null", "-w", "node02", "--wrap", "sleep 600"]).strip()
+    job = daemons.must_run(
+        keeper, ["sbatch", "--parsable", "-o", "/dev/null", "-w", "node02", "--wrap", "sleep 600"]
+    ).strip()
     wait_until(lambda: _state_of(keeper, job) == "RUNNING", 30, "the job")
     daemons.stop(keeper, "slurmctld")
     namespaces.end(sandbox.node_keepers["node01"])
@@ -153,7 +166,9 @@ def _state_of(keeper: int, job: str) -> str:
 
 def test_two_ups_at_once_make_one_sandbox(sandbox: Sandbox) -> None:
     both = [
-        subprocess.Popen([*HPCDL, "up", "--nodes", "2", "--name", sandbox.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [*HPCDL, "up", "--nodes", "2", "--name", sandbox.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         for _ in range(2)
     ]
     for one in both:
@@ -189,7 +204,9 @@ def test_exec_passes_the_exit_code_the_folder_and_the_words_on(sandbox: Sandbox,
     odd = tmp_path / "a folder with 'quotes'; echo $HOME"
     odd.mkdir()
     words = ["exec", "--name", sandbox.name, "--", "sh", "-c", 'pwd; echo "$1"; exit 7', "sh", "a  b; $x"]
-    done = subprocess.run([*HPCDL, *words], cwd=odd, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [*HPCDL, *words], cwd=odd, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     assert (done.returncode, done.stdout) == (7, f"{odd}\na  b; $x\n")
 
 
@@ -199,7 +216,10 @@ ROOT = Path(__file__).parents[2]
 def test_nothing_up_is_said_in_one_sentence(sandbox: Sandbox) -> None:
     done = hpcdl("exec", "--name", sandbox.name, "--", "sinfo")
     assert done.returncode == 2
-    assert done.stderr == f"error: no sandbox '{sandbox.name}' is up; start it with `hpcdl sandbox up --name {sandbox.name}`.\n"
+    assert (
+        done.stderr
+        == f"error: no sandbox '{sandbox.name}' is up; start it with `hpcdl sandbox up --name {sandbox.name}`.\n"
+    )
     assert hpcdl("status", "--name", sandbox.name).returncode == 1
     assert "nothing to do" in hpcdl("down", "--name", sandbox.name).stdout
     assert sandbox.name not in state.names()
