@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpcdl.errors import HpcdlError
-from hpcdl.sandbox import configuration, lifecycle, login, modules
+from hpcdl.sandbox import configuration, lifecycle, login, modules, packages
 from hpcdl.sandbox.cluster import Cluster, shape
 from hpcdl.sandbox.configuration import Options
 from hpcdl.sandbox.state import Sandbox, Settings
@@ -153,3 +153,39 @@ def test_the_user_is_who_called_sudo() -> None:
     assert login.user(None, {}).pw_name == "root"
     with pytest.raises(HpcdlError, match="there is no user 'no-such-user'"):
         login.user("no-such-user", {})
+
+
+def test_packages_are_installed_while_no_daemon_may_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(packages, "POLICY", policy)
+    apt = tmp_path / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls; {policy}; echo policy $? >> {tmp_path}/calls\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    packages.install(["munge", "lmod"])
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls == ["update", "policy 101", "install -y --no-install-recommends munge lmod", "policy 101"]
+    assert not policy.exists()
+
+    apt.write_text("#!/bin/sh\necho 'E: no space left' >&2\nexit 100\n")
+    with pytest.raises(HpcdlError, match="E: no space left"):
+        packages.install(["munge"])
+    assert not policy.exists()
+
+
+def test_the_policy_of_the_machine_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("theirs")
+    monkeypatch.setattr(packages, "POLICY", policy)
+    (tmp_path / "apt-get").write_text("#!/bin/sh\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    packages.install(["munge"])
+    assert policy.read_text() == "theirs"
+
+
+def test_missing_packages_are_named_as_apt_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda program, path=None: None if program in {"munged", "mariadbd"} else "/x")
+    monkeypatch.setattr(packages, "NEEDED_FILES", {"/no/such/file": "lmod"})
+    assert packages.missing(accounting=False) == ["munge", "lmod"]
+    assert "mariadb-server" in packages.missing(accounting=True)

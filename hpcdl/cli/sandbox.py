@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from hpcdl.sandbox.cluster import Cluster
     from hpcdl.sandbox.state import Sandbox, Settings
+    from hpcdl.site import Site
 
 app = typer.Typer(
     help="A real Slurm on this machine, shaped by a site profile: try the very script before the real queue."
@@ -79,7 +80,10 @@ def down(
     """End all of it: processes, mounts, network and files. Nothing is left behind."""
     from hpcdl.sandbox import lifecycle, state
 
-    for one in state.names() if everything else [name]:
+    wanted = state.names() if everything else [name]
+    if not wanted:
+        typer.echo("no sandbox is up; nothing to do.")
+    for one in wanted:
         was_there = lifecycle.down(state.Sandbox(one))
         typer.echo(f"sandbox '{one}' is down." if was_there else f"no sandbox '{one}' is up; nothing to do.")
 
@@ -133,8 +137,8 @@ def fail(
         faults.fail_node(sandbox, _required(node))
         typer.echo(f"{node} is dead and Slurm has it as DOWN; `hpcdl sandbox restore node {node}` starts it again.")
     else:
-        faults.stop_daemon(sandbox, PROGRAMS[part])
-        typer.echo(f"{PROGRAMS[part]} is down; `hpcdl sandbox restore {part.value}` starts it again.")
+        faults.stop_daemon(sandbox, _program(part))
+        typer.echo(f"{_program(part)} is down; `hpcdl sandbox restore {part.value}` starts it again.")
 
 
 @app.command()
@@ -152,19 +156,21 @@ def restore(
         faults.restore_node(sandbox, cluster, _required(node), settings.share)
         typer.echo(f"{node} takes jobs.")
     else:
-        faults.start_daemon(sandbox, PROGRAMS[part])
-        typer.echo(f"{PROGRAMS[part]} answers.")
+        faults.start_daemon(sandbox, _program(part))
+        typer.echo(f"{_program(part)} answers.")
 
 
 @app.command()
-def restart(name: str = NAME) -> None:
-    """Restart the controller (slurmctld): jobs go on, and it reads back what it had saved."""
+def restart(
+    part: Part = typer.Argument(Part.CONTROLLER, help="controller (slurmctld) or slurmdbd."), name: str = NAME
+) -> None:
+    """Restart a daemon: jobs go on, and it reads back what it had saved."""
     from hpcdl.sandbox import faults, state
 
     sandbox = state.Sandbox(name)
-    faults.stop_daemon(sandbox, "slurmctld")
-    faults.start_daemon(sandbox, "slurmctld")
-    typer.echo("slurmctld answers again.")
+    faults.stop_daemon(sandbox, _program(part))
+    faults.start_daemon(sandbox, _program(part))
+    typer.echo(f"{_program(part)} answers again.")
 
 
 @app.command()
@@ -199,7 +205,16 @@ def expire(
     typer.echo(f"job {job} reaches its time limit in {seconds} s; slurmctld acts on it within 30 s more.")
 
 
-def _load_site(site: str):
+def _program(part: Part) -> str:
+    """The daemon that is a part of the cluster."""
+    from hpcdl.sandbox.errors import SandboxUsageError
+
+    if part not in PROGRAMS:
+        raise SandboxUsageError("a node is no daemon: use `fail node NAME` and `restore node NAME`.")
+    return PROGRAMS[part]
+
+
+def _load_site(site: str) -> "Site":
     from hpcdl.settings import load_settings
     from hpcdl.site import load_site
 

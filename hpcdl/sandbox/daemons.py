@@ -23,15 +23,16 @@ SOCKET = "/run/mysqld/mysqld.sock"
 def run(
     keeper: int, command: Sequence[str], env: Mapping[str, str] = ENVIRONMENT, seconds: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command inside a keeper's namespaces; return its end and its output, whatever the exit code."""
-    return subprocess.run(
-        namespaces.entering(keeper, command),
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-    )
+    """Run a command inside a keeper's namespaces; return its end and its output, whatever the exit code.
+
+    Raises:
+        SandboxError: it did not end within `seconds`.
+    """
+    words = namespaces.entering(keeper, command)
+    try:
+        return subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise SandboxError(f"`{' '.join(command)}` did not end within {seconds:g} s in the sandbox.") from None
 
 
 def must_run(keeper: int, command: Sequence[str], env: Mapping[str, str] = ENVIRONMENT) -> str:

@@ -58,7 +58,11 @@ def up(sandbox: Sandbox, site: Site, settings: Settings) -> None:
             # Nothing there, or what an interrupted `up` left: begin anew.
             _remove(sandbox)
             _write_files(sandbox.folder, cluster, site, settings)
-            keeper = nodes.start_login(sandbox.name, sandbox.folder)
+            try:
+                keeper = nodes.start_login(sandbox.name, sandbox.folder)
+            except SandboxError:
+                _remove(sandbox)  # nothing ran yet, so there is no log that would be worth keeping
+                raise
         _start_missing(sandbox, keeper, cluster, settings)
         if before is None:
             _furnish(sandbox, keeper, site, settings)

@@ -22,7 +22,7 @@ def start_login(name: str, folder: Path) -> int:
     empty, so that neither a munge nor a database of the machine can be reached; outside nothing changes.
     """
     setup = f"""
-        hostname {LOGIN}
+        echo {LOGIN} > /proc/sys/kernel/hostname
         mount -t tmpfs -o mode=755 tmpfs /run
         mkdir /run/munge /run/mysqld /run/slurm /run/lock
         mount --bind {quote(str(folder))}/hosts /etc/hosts
@@ -49,7 +49,7 @@ def start_node(name: str, login: int, node: Node, share: Sequence[str]) -> int:
         share: folders below /tmp that are still the login node's.
     """
     cgroup = MEMORY_CGROUP / "hpcdl-sandbox" / name / node.name
-    lines = [f"hostname {node.name}"]
+    lines = [f"echo {node.name} > /proc/sys/kernel/hostname"]
     if has_memory_cgroup():
         lines += [
             f"mkdir -p {cgroup} /run/cgroup",

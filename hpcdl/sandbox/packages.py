@@ -16,7 +16,8 @@ NEEDED = {
     "mpirun.openmpi": "openmpi-bin",
     "ip": "iproute2",
     "unshare": "util-linux",
-    "pidof": "procps",
+    "pidof": "sysvinit-utils",
+    "pkill": "procps",
 }
 NEEDED_FILES = {"/usr/share/lmod/lmod/init/bash": "lmod"}
 NEEDED_FOR_ACCOUNTING = {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"}
