@@ -1,12 +1,14 @@
 """What jobs see: GPUs, ranks, modules, the scheduler's judgement."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from slurm_session import Slurm
 
+from hpcdl.sandbox import login
 from hpcdl.sandbox.waiting import wait_until
 
 DEBIAN_MPI = Path("/usr/lib/x86_64-linux-gnu/libmpi.so.40")
@@ -59,6 +61,18 @@ def test_ranks_span_both_nodes(idle: Slurm, launcher: str, library: str) -> None
     seen = re.findall(r"^rank (\d) of (\d) on (\w+) sum (\d+) Open MPI v(\d)", idle.log(job), re.MULTILINE)
     version = {"pypi": "5", "debian": "4"}[library]
     assert sorted(seen) == [(str(r), "4", f"node0{1 + r // 2}", "6", version) for r in range(4)], idle.log(job)
+
+
+def test_a_job_runs_as_the_user_who_submitted_it(idle: Slurm) -> None:
+    words, env = login.command_line(
+        idle.sandbox, ["sbatch", "--parsable", "-N2", "-o", "user.log", "--wrap", "srun id -un"], "nobody", Path("/tmp")
+    )
+    job = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout.strip()
+    assert idle.end(job) == "COMPLETED"
+    # The nodes have a /tmp of their own: the log is on the first of them, and not on this machine.
+    words, env = login.command_line(idle.sandbox, ["cat", "/tmp/user.log"], "nobody", Path("/tmp"), node="node01")
+    assert subprocess.run(words, env=env, capture_output=True, text=True).stdout == "nobody\nnobody\n"
+    assert not Path("/tmp/user.log").exists()
 
 
 def test_nodes_are_hosts_of_their_own(idle: Slurm) -> None:
