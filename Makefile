@@ -24,8 +24,8 @@ test: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not mpi and not slow" -n logical --maxprocesses 8
-	$(BIN)/pytest -q -m "mpi or slow"
+	$(BIN)/pytest -q -m "not mpi and not slurm and not slow" -n logical --maxprocesses 8
+	$(BIN)/pytest -q -m "mpi or slurm or slow"
 
 lock:
 	envs/lock.sh

@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import collect, doctor, run, script, sites, sweep
+from hpcdl.cli import collect, doctor, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command()(collect.collect)
 app.command()(run.train)
 app.command()(run.fetch)
 app.command()(doctor.doctor)
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def _version(asked: bool) -> None:
