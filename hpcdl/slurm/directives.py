@@ -121,7 +121,8 @@ class _Reader:
     def __post_init__(self) -> None:
         self.request = Request(self.surroundings)
         self.environment = dict(self.surroundings.environment)
-        self.table = option_table(self.surroundings.version, self.surroundings.is_forgiving)
+        known = self.surroundings
+        self.table = option_table(known.version, known.is_forgiving, known.plugin_options)
 
     def read(self) -> None:
         if "SBATCH_IGNORE_PBS" in self.environment:
@@ -142,8 +143,8 @@ class _Reader:
 
     def _read_component(self, own: list[Directive], lines: list[str]) -> None:
         for name, state in self.request.states.items():
-            if BY_NAME[name].per_component:
-                BY_NAME[name].reset(self.request)
+            if self._option(name).per_component:
+                self._option(name).reset(self.request)
                 state.is_set = False
         for name in [name for name in self.request.fields if name in _DERIVED]:
             del self.request.fields[name]
@@ -184,7 +185,7 @@ class _Reader:
             raise ScriptError("a component of a heterogeneous job cannot be given on the command line here")
         try:
             for given in getopt.parse(words, self.table):
-                option = BY_NAME[given.option.key]
+                option = self._option(given.option.key)
                 if option.name == "wrap":
                     raise Refusal("with --wrap sbatch takes no script", option="wrap")
                 if first_pass or not option.early:
@@ -195,8 +196,11 @@ class _Reader:
             refusal.line = None
             raise
 
+    def _option(self, name: str) -> Option:
+        return BY_NAME.get(name) or self.table.by_name[name]
+
     def _set(self, given: Given, line: int, source: str) -> None:
-        option = BY_NAME[given.option.key]
+        option = self._option(given.option.key)
         if not option.early:
             self._assign(option, given.value, State(True, False, given.value, source, line, given.spelling))
 
@@ -227,8 +231,8 @@ class _Reader:
 
     def _settings(self) -> dict[str, Setting]:
         settings = {}
-        for name in sorted(self.request.states, key=_PLACE.__getitem__):
-            option, state = BY_NAME[name], self.request.states[name]
+        for name in sorted(self.request.states, key=lambda name: (_PLACE.get(name, len(_PLACE)), name)):
+            option, state = self._option(name), self.request.states[name]
             if not state.is_set:
                 continue
             shown = option.show(self.request)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hpcdl.cli import app
-from hpcdl.site import Gpu, Partition, Site
+from hpcdl.site import Account, Gpu, Partition, Site, TimeByNodes
 from hpcdl.slurm.preflight import queue
 from hpcdl.slurm.preflight.check import preflight
 
@@ -96,6 +96,25 @@ def test_what_sbatch_lets_through(change, said, stops):
     found = [problem for problem in problems if said in problem.what]
     assert found, problems
     assert found[0].stops is stops
+
+
+def test_accounts_rejected_options_and_plugins_of_the_site():
+    account = Account(required=True, patterns=["project_*"], source="here", as_of="2026")
+    site = SITE.model_copy(update={"account": account, "refuses": ["mem"], "plugin_options": ["gadget"]})
+    assert "wants an account" in sentences(CLEAN, site)
+    assert "'mine'" in sentences(CLEAN.replace("--nodes", "--account=mine --nodes"), site)
+    good = CLEAN.replace("--nodes", "--account=project_1 --gadget=x --nodes")
+    assert sentences(good, site) == ""
+    assert "rejects --mem" in sentences(good.replace("--nodes", "--mem=1G --nodes"), site)
+    assert "no option --gadget" in sentences(good, SITE)
+
+
+def test_the_longest_time_may_depend_on_the_nodes():
+    steps = [TimeByNodes(nodes=1, max_time="12:00:00"), TimeByNodes(nodes=8, max_time="00:30:00")]
+    partition = SITE.partitions["gpus"].model_copy(update={"max_time_by_nodes": steps})
+    site = SITE.model_copy(update={"partitions": {"gpus": partition}})
+    assert "beyond the 00:30:00" in sentences(CLEAN, site)
+    assert sentences(CLEAN.replace("--nodes=2", "--nodes=1"), site) == ""
 
 
 def test_a_folder_that_is_there_is_no_problem():

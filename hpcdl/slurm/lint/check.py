@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hpcdl.slurm.directives import here, read_script
 from hpcdl.slurm.lint import accepted, commands, markers, refused, resources, words  # noqa: F401  (they register their rules)
@@ -21,7 +22,8 @@ def lint(data: bytes, version: tuple[int, int], surroundings: Surroundings | Non
     there; without brackets it silences all.
     """
     text = data.decode("utf-8", "surrogateescape")
-    script = Script(text, read_script(data, (), surroundings or bare(version)), version)
+    known = surroundings or bare(version)
+    script = Script(text, read_script(data, (), known), version, known.plugin_options)
     findings = [
         Finding(rule.name, hit.level or rule.level, hit.line, hit.column, hit.why, hit.fix, hit.edits)
         for rule in RULES.values()
@@ -31,10 +33,9 @@ def lint(data: bytes, version: tuple[int, int], surroundings: Surroundings | Non
     return sorted(kept, key=lambda finding: (finding.line, finding.column, finding.rule))
 
 
-def bare(version: tuple[int, int]) -> Surroundings:
+def bare(version: tuple[int, int], plugin_options: frozenset[str] = frozenset()) -> Surroundings:
     """Return the surroundings of here without any variable; slurm.conf counts, and what only some sites have passes."""
-    known = here(version)
-    return Surroundings({}, known.folder, known.now, True, known.configuration, version, is_forgiving=True)
+    return replace(here(version, {}), is_root=True, is_forgiving=True, plugin_options=plugin_options)
 
 
 def mend(data: bytes, version: tuple[int, int], surroundings: Surroundings | None = None) -> bytes:

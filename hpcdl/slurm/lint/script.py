@@ -9,7 +9,7 @@ from hpcdl.slurm.directives import Reading
 from hpcdl.slurm.sbatch import getopt
 from hpcdl.slurm.sbatch.getopt import Given
 from hpcdl.slurm.sbatch.history import option_table
-from hpcdl.slurm.sbatch.options import BY_NAME, Option
+from hpcdl.slurm.sbatch.options import Option
 from hpcdl.slurm.sbatch.refusal import Refusal
 from hpcdl.slurm.sbatch.request import Setting
 from hpcdl.slurm.sbatch.words import Directive, is_command, slurm_directives
@@ -46,15 +46,22 @@ class Script:
         text: all of it.
         reading: what sbatch makes of it, with an empty environment.
         version: Slurm's version, such as (22, 5).
+        plugin_options: those of the site.
     """
 
     text: str
     reading: Reading
     version: tuple[int, int]
+    plugin_options: frozenset[str] = frozenset()
 
     @cached_property
     def lines(self) -> list[str]:
         return self.text.split("\n")
+
+    @cached_property
+    def table(self) -> getopt.Table[Option]:
+        """The options that the script may use: sbatch's own and those of plugins."""
+        return option_table(self.version, True, self.plugin_options)
 
     @cached_property
     def _offsets(self) -> list[int]:
@@ -78,7 +85,7 @@ class Script:
         found: list[Given[Option]] = []
         for directive in self.directives:
             try:
-                found.extend(getopt.parse(directive.words(), option_table(self.version, True)))
+                found.extend(getopt.parse(directive.words(), self.table))
             except Refusal:
                 continue
         return found
@@ -97,7 +104,7 @@ class Script:
     def place(self, option: str) -> tuple[int, int]:
         """Return line and column of the last directive that sets an option."""
         for given in reversed(self.given):
-            if BY_NAME[given.option.key].name == option:
+            if given.option.key == option:
                 return given.word.line, given.word.column
         setting = self.options.get(option)
         return (setting.line or 1 if setting else 1), 1

@@ -7,8 +7,7 @@ from hpcdl.slurm.lint.finding import Edit, Hit, Level, rule
 from hpcdl.slurm.lint.script import Script
 from hpcdl.slurm.sbatch import getopt
 from hpcdl.slurm.sbatch.getopt import Given, Takes
-from hpcdl.slurm.sbatch.history import option_table
-from hpcdl.slurm.sbatch.options import BY_NAME, OPTIONS, PLUGINS, Option
+from hpcdl.slurm.sbatch.options import OPTIONS, PLUGINS, Option
 from hpcdl.slurm.sbatch.refusal import Refusal
 from hpcdl.slurm.sbatch.words import BLANKS, Directive, Word
 
@@ -124,7 +123,7 @@ def _end_of(directive: Directive, word: Word) -> int:
 def literal_variable(script: Script) -> Iterator[Hit]:
     """A shell variable, command or `~` in a directive; no shell ever expands it."""
     for given in script.given:
-        value, name = given.value or "", BY_NAME[given.option.key].name
+        value, name = given.value or "", given.option.key
         if name in _FREE_TEXT:
             continue
         match = _SHELL.search(value)
@@ -151,7 +150,7 @@ def swallowed_option(script: Script) -> Iterator[Hit]:
     """An option without its value, which takes the next option for it."""
     words = [word for directive in script.directives for word in _safe_words(directive)]
     try:
-        for given in getopt.parse(words, option_table(script.version, True)):
+        for given in getopt.parse(words, script.table):
             if (
                 given.swallowed
                 and re.match(r"--?[A-Za-z]", given.value or "")
@@ -239,7 +238,7 @@ def repeated_option(script: Script) -> Iterator[Hit]:
 def ignored_option(script: Script) -> Iterator[Hit]:
     """An option that only counts on the command line, such as --wrap or --verbose."""
     for given in script.given:
-        option = BY_NAME[given.option.key]
+        option = given.option
         if option.early:
             why = f"sbatch ignores --{option.name} in a script"
             yield Hit(given.word.line, given.word.column, why, "give it on the command line, or leave it out")

@@ -30,8 +30,9 @@ def preflight(
     """
     environment = os.environ if environment is None else environment
     version = slurm_version() or VERSION
-    surroundings = bare(version)
-    script = Script(data.decode("utf-8", "surrogateescape"), read_script(data, (), surroundings), version)
+    surroundings = bare(version, frozenset(site.plugin_options) if site else frozenset())
+    text = data.decode("utf-8", "surrogateescape")
+    script = Script(text, read_script(data, (), surroundings), version, surroundings.plugin_options)
     problems = [
         Problem("script", f"{finding.why} [{finding.rule}]", finding.fix, finding.level is Level.ERROR, finding.line)
         for finding in lint(data, version, surroundings)

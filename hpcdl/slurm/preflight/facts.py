@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from hpcdl.errors import SiteError
+from hpcdl.fit import check_account
 from hpcdl.site import Partition, Site
 from hpcdl.slurm.lint.script import Script
 from hpcdl.slurm.preflight.demands import Demands, demands_of
@@ -17,6 +19,20 @@ def check_site(script: Script, site: Site) -> Iterator[Problem]:
     if partition is not None:
         yield from _beyond_limits(demands, partition, site)
     yield from _gpus(demands, partition, site)
+    yield from _refused(script, site)
+    account = script.options.get("account")
+    try:
+        check_account(account.value if account else None, site)
+    except SiteError as error:
+        remedy = "add #SBATCH --account=NAME" if account is None else "correct it"
+        yield Problem("site", str(error).split(". ")[0], remedy, line=account.line if account else None)
+
+
+def _refused(script: Script, site: Site) -> Iterator[Problem]:
+    for name in site.refuses:
+        setting = script.options.get(name)
+        if setting:
+            yield Problem("site", f"site {site.name} rejects --{name}", "leave it out", line=setting.line)
 
 
 def _partition(script: Script, site: Site) -> Partition | None:
@@ -37,9 +53,10 @@ def _says(options: dict[str, Setting], name: str, value: str) -> bool:
 def _beyond_limits(demands: Demands, partition: Partition, site: Site) -> Iterator[Problem]:
     since = f"(as of {partition.as_of}, {partition.source})"
     where = " ".join(f"{name} {value}" for name, value in partition.options.items()) + f" of site {site.name}"
-    if partition.max_time and demands.time_s and demands.time_s > seconds(partition.max_time):
-        what = f"--time is beyond the {partition.max_time} of {where} {since}; the job would wait for ever"
-        yield Problem("site", what, f"ask for at most {partition.max_time}, or take another partition")
+    longest = partition.longest_time(demands.nodes or 1)
+    if longest and demands.time_s and demands.time_s > seconds(longest):
+        what = f"--time is beyond the {longest} of {where} {since}; the job would wait for ever"
+        yield Problem("site", what, f"ask for at most {longest}, or take another partition")
     if partition.max_nodes and demands.nodes and demands.nodes > partition.max_nodes:
         what = f"{demands.nodes} nodes are more than the {partition.max_nodes} that {where} gives {since}"
         yield Problem("site", what, "ask for fewer nodes, or take another partition")

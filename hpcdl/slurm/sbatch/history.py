@@ -35,8 +35,16 @@ _TAKES = (((25, 5), "get-user-env", Takes.NOTHING), ((25, 11), "requeue", Takes.
 
 
 @lru_cache
-def option_table(version: tuple[int, int], is_forgiving: bool) -> Table[Option]:
-    """Return the options of a version of sbatch; `is_forgiving` adds those of well-known plugins."""
+def option_table(
+    version: tuple[int, int], is_forgiving: bool = False, of_site: frozenset[str] = frozenset()
+) -> Table[Option]:
+    """Return the options of a version of sbatch.
+
+    Args:
+        version: such as (22, 5).
+        is_forgiving: whether to add those of well-known plugins.
+        of_site: the names of those that plugins of the site add.
+    """
     options = {option.name: option for option in OPTIONS}
     for name, since in _REMOVED.items():
         if version >= since:
@@ -52,6 +60,8 @@ def option_table(version: tuple[int, int], is_forgiving: bool) -> Table[Option]:
             options[name] = replace(options[name], takes=takes)
     if is_forgiving:
         options |= {option.name: option for option in plugin_options() if option.name not in options}
+    # Whether a plugin's option takes a value is not known: with one it must be attached, as in --name=value.
+    options |= {name: plain_option(name, Takes.MAYBE) for name in sorted(of_site) if name not in options}
     return Table(tuple(options.values()))
 
 

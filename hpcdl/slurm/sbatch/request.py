@@ -19,6 +19,7 @@ class Surroundings:
         configuration: the facts of slurm.conf.
         version: Slurm's version, such as (22, 5).
         is_forgiving: whether to take what only some sites have: options of well-known plugins, resources besides GPUs.
+        plugin_options: the options that plugins add at this very site.
     """
 
     environment: dict[str, str]
@@ -28,6 +29,7 @@ class Surroundings:
     configuration: Configuration
     version: tuple[int, int]
     is_forgiving: bool = False
+    plugin_options: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
