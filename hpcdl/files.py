@@ -1,13 +1,15 @@
 """Writing files so that a reader never sees half of one."""
 
 import os
+import shutil
 from pathlib import Path
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
     """Write `content` to `path` through a temporary file in the same folder, synced and then renamed.
 
-    A reader, or a crash at any moment, finds the old file or the new one, never a part of either.
+    A reader, or a crash at any moment, finds the old file or the new one, never a part of either. The mode bits of an
+    old file stay.
 
     Raises:
         OSError: the folder is not there, is not writable or is full; `path` is then as it was.
@@ -20,6 +22,8 @@ def write_atomically(path: Path | str, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

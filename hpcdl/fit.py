@@ -121,7 +121,7 @@ def _check_limits(resources: Resources, name: str, partition: Partition, site: S
         raise SiteError(f"resources.nodes: {nodes}, but {where} gives at most {partition.max_nodes} {since}.")
     if partition.min_nodes and nodes < partition.min_nodes:
         raise SiteError(f"resources.nodes: {nodes}, but {where} takes {partition.min_nodes} or more {since}.")
-    longest = next((step.max_time for step in partition.max_time_by_nodes if nodes <= step.nodes), partition.max_time)
+    longest = partition.longest_time(nodes)
     if longest and time_s > seconds(longest):
         raise SiteError(
             f"resources.time: {resources.time}, but {where} gives at most {longest} to a job of {nodes} "

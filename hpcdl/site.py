@@ -117,6 +117,10 @@ class Partition(Fact):
     memory_gib: Positive | None = None
     """Memory of a node that a job can have."""
 
+    def longest_time(self, nodes: int) -> str | None:
+        """The longest time of a job on this number of nodes, None where no limit is known."""
+        return next((step.max_time for step in self.max_time_by_nodes if nodes <= step.nodes), self.max_time)
+
     @staticmethod
     def _choices() -> set[str]:
         return {"kind", "options", "launch_options"}

@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import collect, doctor, run, sandbox, script, sites, sweep
+from hpcdl.cli import check, collect, doctor, lint, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(script.render)
+app.command()(check.check)
+app.command()(lint.lint)
+app.command()(lint.explain)
 app.command()(sweep.plan)
 app.add_typer(sites.sites)
 app.command()(sites.schema)
