@@ -29,9 +29,9 @@ EVENTS: dict[str, list[str]] = {
 """The kinds of event in metrics.jsonl and the fields that they may have. Every event also has `event` and `time`
 (seconds since 1970, UTC). A quantity that is not known, not finite or not asked for is null or left out. `epoch` and
 `step` count from 1, steps over the whole run; durations (`_s`) are seconds; images_per_s is the sum over all ranks, its
-`_std` the standard deviation over `_n` blocks of steps. `steps_done` is not 0 in a run that was
-continued: later epochs then replace those of the same number. `status` is `success` or `aborted`, `unmet` lists the job's
-expectations that were missed."""
+`_std` the standard deviation over `_n` blocks of steps. `steps_done` is not 0 in a run that was continued: later
+epochs then replace those of the same number. `status` is `success` or `aborted`, `unmet` lists the job's expectations
+that were missed."""
 
 EPOCH_LINE = re.compile(
     r"(?P<step>\d+)/(?P<steps>\d+) - (?P<epoch_s>\d+)s - \d+(?:s|ms|us)/step(?P<metrics>(?: - \w+: \S+)+)"

@@ -11,8 +11,10 @@ from hpcdl.slurm.directives import read_script
 from hpcdl.slurm.lint import check
 
 TYPICAL = (
-    b"#!/bin/bash -x\n#SBATCH --job-name=train\n#SBATCH --account=project1\n#SBATCH --nodes=2\n#SBATCH --ntasks-per-node=4\n"
-    b"#SBATCH --cpus-per-task=8\n#SBATCH --gres=gpu:4\n#SBATCH --time=01:00:00\n#SBATCH --partition=gpus\n#SBATCH --mail-type=END\n"
+    b"#!/bin/bash -x\n#SBATCH --job-name=train\n#SBATCH --account=project1\n#SBATCH --nodes=2\n"
+    b"#SBATCH --ntasks-per-node=4\n"
+    b"#SBATCH --cpus-per-task=8\n#SBATCH --gres=gpu:4\n#SBATCH --time=01:00:00\n#SBATCH --partition=gpus\n"
+    b"#SBATCH --mail-type=END\n"
     b"#SBATCH --output=train.%j.out # the log\n#SBATCH --error=train.%j.err\n\nset -e\nmodule load Python\n"
     + b"export OMP_NUM_THREADS=8\n" * 13
     + b"srun --cpus-per-task=8 python train.py\n"
