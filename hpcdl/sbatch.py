@@ -1,5 +1,6 @@
 """The options that a job gives to sbatch at a site, and sbatch's way of quoting them."""
 
+import difflib
 import re
 from typing import Any, Literal
 
@@ -43,6 +44,7 @@ def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: 
     for name in job.slurm:
         if name in taken:
             raise JobFileError(f"slurm.{name}: the job says this in other words (resources, name); change it there.")
+        _check_name(name, site)
     merged = {**asked, **others, **job.slurm}
     check_account(str(merged["account"] or "") or None, site)
     rank = {name: place for place, name in enumerate(ORDER)}
@@ -100,6 +102,19 @@ def _log_name(pattern: str, job: Job) -> str:
     """A log's name in sbatch's words; the tasks of an array have one each."""
     name = pattern.replace("%j", "%A_%a") if job.sweep else pattern
     return name.replace("{prefix}", job.log_prefix.replace("%", "%%"))
+
+
+def _check_name(name: str, site: Site) -> None:
+    if name in ORDER or name in site.plugin_options:
+        return
+    from hpcdl.slurm.sbatch.options import BY_NAME  # here: the table takes longer to load than a script to render
+
+    if name not in BY_NAME:
+        near = difflib.get_close_matches(name, BY_NAME, n=1)
+        hint = (
+            f"Did you mean '{near[0]}'?" if near else "If a plugin of the site adds it, name it in its plugin_options."
+        )
+        raise JobFileError(f"slurm.{name}: sbatch has no such option. {hint}")
 
 
 def _gpu_option(job: Job, site: Site) -> Options:

@@ -143,6 +143,19 @@ def test_slurm_cannot_say_again_what_resources_say(name):
         sbatch_options(job({f"slurm.{name}": "1"}), load_site("jureca"), Settings())
 
 
+def test_an_option_that_sbatch_does_not_have_is_refused_unless_a_plugin_of_the_site_adds_it():
+    with pytest.raises(JobFileError, match=r"slurm\.licences: sbatch has no such option\. Did you mean 'licenses'"):
+        sbatch_options(job({"slurm.licences": "x"}), load_site("jureca"), Settings())
+    with pytest.raises(JobFileError, match="name it in its plugin_options"):
+        sbatch_options(job({"slurm.zzz": "x"}), load_site("jureca"), Settings())
+    asked = sbatch_options(
+        job({"slurm.zzz": "x", "slurm.licenses": "y"}),
+        site(gpu={"request": "gres"}, plugin_options=["zzz"]),
+        Settings(),
+    )
+    assert (asked["zzz"], asked["licenses"]) == ("x", "y")
+
+
 def test_a_site_that_wants_an_account_gets_the_user_s_or_says_so():
     profile = site(gpu={"request": "gres"}, account={"required": True, "patterns": ["[a-j]*", "ev*"], **FACT})
     mine = Settings(account="everywhere", sites={"test": SiteSettings(account="here")})

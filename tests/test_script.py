@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from hpcdl import resources
+from hpcdl.cli import app
 from hpcdl.errors import HpcdlError
 from hpcdl.job import Job, load_job
 from hpcdl.script import render
@@ -110,6 +112,12 @@ def test_bash_and_shellcheck_accept_every_golden_script(script):
     subprocess.run(["bash", "-n", GOLDEN / script], check=True)
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", "--severity=warning", GOLDEN / script], check=True)
+
+
+@pytest.mark.parametrize("version", ["22.05", "26.05"])
+def test_our_own_lint_finds_nothing_in_a_golden_script(version):
+    linted = CliRunner().invoke(app, ["lint", "--slurm", version, *map(str, SCRIPTS)])
+    assert linted.exit_code == 0, linted.stdout
 
 
 def test_a_wrapper_of_the_site_gives_each_rank_its_own_gpu():
