@@ -6,7 +6,6 @@ from pathlib import Path
 
 import typer
 
-
 _WIDTH = 140  # of a table in a file or a pipe
 
 
