@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+_WIDTH = 140  # of a table in a file or a pipe
+
 
 class ExplainFormat(str, Enum):
     """How `hpcdl explain` answers."""
@@ -47,7 +49,7 @@ def _print_table(script: Path, reading) -> None:  # type: ignore[no-untyped-def]
 
     from hpcdl.slurm.explain import in_words
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     for number, options in enumerate(reading.components, 1):
         title = f"component {number} of a heterogeneous job" if len(reading.components) > 1 else None
         table = Table("option", "value", "what it means here", "from", title=title, box=None, pad_edge=False)

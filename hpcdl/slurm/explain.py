@@ -130,7 +130,8 @@ def _gres(setting: Setting, options: dict[str, Setting]) -> str:
         name, *rest = part.split(":")
         number = rest[-1] if rest and rest[-1][:1].isdigit() else "1"
         kind = f" of type {rest[0]}" if rest and not rest[0][:1].isdigit() else ""
-        words.append(f"{number} {name.upper() if name == 'gpu' else name}{kind}")
+        thing = ("GPU" if number == "1" else "GPUs") if name == "gpu" else name
+        words.append(f"{number} {thing}{kind}")
     return f"{', '.join(words)} on each node" if words and parts != ["none"] else "no generic resource"
 
 

@@ -27,7 +27,7 @@ def minutes_not_hours(script: Script) -> Iterator[Hit]:
         return
     line, column = script.place("time")
     unit = "minutes:seconds" if match.group(2) else "minutes"
-    why = f"{setting.value} means {duration_in_words(setting.understood or '')}: {unit}"
+    why = f"{setting.value} means {duration_in_words(setting.understood or '')}, being read as {unit}"
     yield Hit(line, column, why, f"write {number}:00:00 for hours, 00:{number:02d}:00 for minutes", level=level)
 
 

@@ -12,7 +12,7 @@ from hpcdl.slurm.sbatch.words import split_words
 
 # A directive in intention: after the marker a dash and a letter, or two dashes.
 _OPTION_FOLLOWS = r"(?=[ \t]*-{1,2}[A-Za-z])"
-_MARKER = re.compile(rf"^([ \t]*)(#+)([ \t]*)([A-Za-z]+):?{_OPTION_FOLLOWS}")
+_MARKER = re.compile(rf"^([ \t]*)(#+)!?([ \t]*)([A-Za-z]+):?{_OPTION_FOLLOWS}")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -46,9 +46,11 @@ def unread_marker(script: Script) -> Iterator[Hit]:
     """A directive whose `#SBATCH` has blanks, small letters or a second `#`."""
     for number, line in _head(script):
         match = _MARKER.match(line)
-        if not match or match.group(4).upper() != "SBATCH" or line.startswith("#SBATCH"):
+        if not match or match.group(4).upper() != "SBATCH" or line.startswith(("#SBATCH", "#!")):
             continue
-        if not _reads(line, match.end(), whole=match.group(4) != "SBATCH"):  # "#sbatch -N1 job.sh" is a command
+        if match.group(3) and match.group(4) != "SBATCH":  # "# sbatch --time=5 \\" shows a command
+            continue
+        if not _reads(line, match.end(), whole=True):  # "#sbatch -N1 job.sh" is a command
             continue
         indent, hashes, blanks, _ = match.groups()
         edit = Edit(script.offset(number), script.offset(number, match.end() + 1), "#SBATCH")
@@ -68,12 +70,12 @@ def misspelt_marker(script: Script) -> Iterator[Hit]:
     """A directive whose `#SBATCH` is misspelt, such as `#SBTACH`."""
     for number, line in _head(script):
         match = _MARKER.match(line)
-        if not match or match.group(4).upper() not in _MISSPELT or not _reads(line, match.end()):
-            continue
-        if len(match.group(2)) > 1:
+        is_slip = match and (match.group(4).upper() in _MISSPELT or match.group(0).startswith("#!SBATCH"))
+        if not match or not is_slip or len(match.group(2)) > 1:
             continue
         edit = Edit(script.offset(number), script.offset(number, match.end() + 1), "#SBATCH")
-        yield Hit(number, 1, f"{match.group(0).strip()} is a comment for sbatch", "write #SBATCH", (edit,))
+        edits = (edit,) if _reads(line, match.end(), whole=True) else ()
+        yield Hit(number, 1, f"{match.group(0).strip()} is a comment for sbatch", "write #SBATCH", edits)
 
 
 @rule("slurm-marker")

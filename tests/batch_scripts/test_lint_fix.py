@@ -19,6 +19,7 @@ MEANT = {
     "#!/bin/bash\n#SBATCH --job-name=run#3\n": {"job-name": "run#3"},
     "#!/bin/bash\n #SBATCH --nodes=2\n#sbatch --ntasks=4\n": {"nodes": "2", "ntasks": "4"},
     "#!/bin/bash\n#SBTACH --nodes=2\n#BATCH --ntasks=4\n#SBATH: --mem=1G\n": {"nodes": "2", "ntasks": "4", "mem": "1G"},
+    "#!/bin/bash\n#!SBATCH --nodes=2\n#SABTCH --ntasks=3\n": {"nodes": "2", "ntasks": "3"},
     "#!/bin/bash\n#SLURM --nodes=2\n": {"nodes": "2"},
     "#!/bin/bash\n#SBATCH --part=gpu --job=a\n": {"partition": "gpu", "job-name": "a"},
     "#!/bin/bash\r\n#SBATCH --nodes=2\r\nhostname\r\n": {"nodes": "2"},

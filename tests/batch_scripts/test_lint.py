@@ -152,7 +152,8 @@ def test_explain_a_rule(bad):
     "text",
     [
         CLEAN,
-        "#!/bin/bash\n# SBATCH is how directives start\n# usage: sbatch --time=5 job.sh\n#sbatch -N1 job.sh\necho\n",
+        "#!/bin/bash\n# SBATCH is how directives start\n# SBATCH -N 2 asks for two nodes\n",
+        "#!/bin/bash\n# usage: sbatch --time=5 job.sh\n#sbatch -N1 job.sh\n#  sbatch --time=5 \\\n#    job.sh\necho\n",
         "#!/bin/bash\n#SBATCH -t 30:00 # half an hour\n#SBATCH -N 1 # one node\nsrun hostname\n",
         "#!/bin/bash\n#SBATCH --output=%x_%j.out --mail-user=me@example.org --mail-type=END,FAIL\n",
         "#!/bin/bash\ncat > job.sh <<EOF\n#!/bin/bash\n#SBATCH -N 1\nEOF\nsbatch job.sh\n",
