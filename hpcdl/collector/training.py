@@ -25,27 +25,33 @@ class Training:
 
     def __init__(self) -> None:
         self.epochs: list[Epoch] = []
+        """The complete epochs of the fit that runs."""
+        self.planned: int | None = None
         self.fits = 0
         self.from_zero = False
-        self.planned: int | None = None
-        self.steps_done = False
-        self.open: int | None = None
-        self._headers = 0
+        """The dialect counts epochs from 0."""
         self.has_headers = False
+        self.open: int | None = None
+        """The epoch that has begun and not ended; then what is known of it."""
         self.open_values: dict[str, float] = {}
-        self._always: set[str] | None = None
         self.point: Progress | None = None
-        self.step: Progress | None = None
-        self.step_values: dict[str, float] = {}
-        self._bar: dict[str, float] = {}
-        self._bar_steps: int | None = None
         self.went_on = False
         """A test came while the last epoch had no end: lines are missing, the program went on."""
+        self.step: Progress | None = None
+        """The last point of a training that counts no epochs; then the last value of every measure."""
+        self.step_values: dict[str, float] = {}
+        self.steps_done = False
         self.tested: dict[str, float] = {}
         self.loose: dict[str, float] = {}
+        """Values that belong to no epoch."""
         self.rates = array("d")
+        """Images per second of all ranks together; then of single ranks, and the total that a benchmark states."""
         self.rank_rates = array("d")
         self.total: float | None = None
+        self._headers = 0
+        self._always: set[str] | None = None
+        self._bar: dict[str, float] = {}
+        self._bar_steps: int | None = None
 
     def see(self, event: Event) -> bool:
         """Take in an event; tell whether it shows that the training went on."""
