@@ -257,6 +257,14 @@ def test_an_unfinished_epoch_gives_no_result(tmp_path):
     assert row.partial == "epoch 1 at 7/10, loss 0.7000, accuracy 0.6000"
 
 
+def test_a_bar_of_unknown_length_is_no_result(tmp_path):
+    lines = ["Epoch 1/9", "      1/Unknown - 3s 3s/step - loss: 0.9", "     37/Unknown - 5s 141ms/step - loss: 0.7"]
+    (row,) = rows_of(write(tmp_path, *lines))
+    assert (row.epochs_done, row.loss, row.partial) == (0, None, "epoch 1 at 37, loss 0.7000")
+    (row,) = rows_of(write(tmp_path, *lines, "40/40 [======] - 6s 141ms/step - loss: 0.6"))
+    assert (row.epochs_done, row.loss, row.partial) == (1, 0.6, None)
+
+
 @pytest.mark.parametrize(
     ("text", "milliseconds"), [("141ms/step", 141), ("2s/step", 2000), ("641us/step", 0.641), ("10us/sample", 0.01)]
 )

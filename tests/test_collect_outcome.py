@@ -197,6 +197,8 @@ def test_the_scheduler_and_the_program_are_weighed(row_of):
     assert row_of(['Cannot load image "x.jpg"', "State               : COMPLETED"]).outcome == "crash"
     assert row_of([*HALF, "State               : FAILED"]).outcome == "crash"
     assert row_of([*HALF, "State : CANCELLED,CANCELLED by 1000"]).cause == "cancelled by user id 1000"
+    who = row_of([*HALF, CANCEL + " ***", "State : CANCELLED,CANCELLED by 1000"]).cause
+    assert who == "cancelled at 2024-05-18T12:04:20 on n1 (cancelled by user id 1000)"
     assert row_of(["Done!", *TRACEBACK, "ImportError: no", "job finished", "State : COMPLETED"]).outcome == "crash"
 
 

@@ -64,7 +64,9 @@ def judge(row: Row, story: Story) -> None:
             and chosen.sign.level != "scheduler"
         ):
             code = "crash_after_training"
-        _set(row, code, chosen)
+        who = _last(signs, "epilogue", only="cancelled")
+        known = who and code == "cancelled" and who is not chosen
+        _set(row, code, chosen, f"{chosen.sign.cause} ({who.sign.cause})" if known and who else None)
         return
     _without_reason(row, story, signs, finished)
 
