@@ -58,6 +58,8 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
         time_s=_number(record.get("time_s")),
     )
     _results(row, events)
+    if row.epochs_planned is None:
+        row.epochs_planned = _planned(record)
     _outcome(row, folder, record, events)
     if row.outcome not in ("completed", "running"):
         _ask_the_logs(row, folder, warn)
@@ -135,6 +137,13 @@ def _number(value: Any) -> float | None:
 
 def _integer(value: Any) -> int | None:
     return int(value) if _number(value) is not None else None
+
+
+def _planned(record: dict[str, Any]) -> int | None:
+    """Return the epochs that the job asks for; None where it has no training."""
+    job = record.get("job")
+    training = job.get("train") if isinstance(job, dict) else None
+    return _integer(training.get("epochs")) if isinstance(training, dict) else None
 
 
 def _results(row: Row, events: list[dict[str, Any]]) -> None:
