@@ -217,9 +217,8 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
 
 def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     """Take the reason from the run's two logs where they know more: what is killed cannot record why."""
-    logs = Logs(
-        row.run, [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and _is_text_log(path)]
-    )
+    written = [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and path.stat().st_size]
+    logs = Logs(row.run, [path for path in written if _is_text_log(path)])
     told = read_logs(logs, warn)
     if not told:
         return
