@@ -137,7 +137,7 @@ def test_fixture(name):
 
 
 def test_every_fixture_is_tested():
-    assert {path.name for path in LOGS.iterdir()} == {*EXPECTED, "two_jobs.err"}
+    assert {path.name for path in LOGS.iterdir() if path.is_file()} == {*EXPECTED, "two_jobs.err"}
 
 
 def test_two_jobs_in_one_file_are_two_rows():
@@ -255,6 +255,14 @@ def test_an_unfinished_epoch_gives_no_result(tmp_path):
     (row,) = rows_of(write(tmp_path, *lines))
     assert (row.outcome, row.epochs_done, row.loss, row.accuracy) == ("incomplete", 0, None, None)
     assert row.partial == "epoch 1 at 7/10, loss 0.7000, accuracy 0.6000"
+
+
+def test_a_bar_of_unknown_length_is_no_result(tmp_path):
+    lines = ["Epoch 1/9", "      1/Unknown - 3s 3s/step - loss: 0.9", "     37/Unknown - 5s 141ms/step - loss: 0.7"]
+    (row,) = rows_of(write(tmp_path, *lines))
+    assert (row.epochs_done, row.loss, row.partial) == (0, None, "epoch 1 at 37, loss 0.7000")
+    (row,) = rows_of(write(tmp_path, *lines, "40/40 [======] - 6s 141ms/step - loss: 0.6"))
+    assert (row.epochs_done, row.loss, row.partial) == (1, 0.6, None)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,9 @@ def test_a_message_in_the_middle_of_a_bar_is_cut_off():
     cancelled = "slurmstepd: error: *** JOB 1 ON n CANCELLED AT 2019-01-19T20:25:40 ***"
     assert texts((bar + killed).encode()) == [bar, killed]
     assert texts((bar + cancelled).encode()) == [bar, cancelled]
+    assert texts(b" 10%|# | 50/500 [00:10<01:30, 5.00it/s]{'loss': 0.5}") == [
+        *(" 10%|# | 50/500 [00:10<01:30, 5.00it/s]", "{'loss': 0.5}"),
+    ]
 
 
 def test_only_the_last_state_of_a_bar_is_kept():

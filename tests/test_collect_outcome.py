@@ -1,5 +1,7 @@
 """Why a run ended: signs of the scheduler, the program and the launcher weighed against each other."""
 
+from pathlib import Path
+
 import pytest
 
 from hpcdl.collector import OUTCOMES, Row, collect_rows
@@ -23,6 +25,31 @@ def row_of(tmp_path):
         return row
 
     return read
+
+
+# What the sandbox's Slurm wrote for jobs that ended badly: their log, then scontrol's word on them.
+SANDBOX = Path(__file__).parent / "logs" / "slurm"
+BY_SLURM = {
+    "time-limit": "time_limit",
+    "cancelled": "cancelled",
+    "preempted": "preempted",
+    "node-failure": "node_failure",
+    "out-of-memory": "oom_host",
+    "out-of-memory-in-step": "oom_host",
+    "missing-module": "module_error",
+    "bad-partition": "launch_failure",
+}
+
+
+@pytest.mark.parametrize("name", BY_SLURM)
+def test_how_a_real_slurm_ends_a_job(row_of, name):
+    log = (SANDBOX / f"{name}.txt").read_text().partition("### scontrol")[0]
+    assert row_of(log.splitlines()[1:]).outcome == BY_SLURM[name]
+
+
+def test_a_job_that_slurm_could_not_launch_has_no_log_but_a_state(row_of):
+    state = (SANDBOX / "missing-output-folder.txt").read_text().partition("### scontrol show job\n")[2]
+    assert row_of(state.splitlines()).outcome == "launch_failure"
 
 
 CANCEL = "slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2024-05-18T12:04:20"
@@ -197,6 +224,8 @@ def test_the_scheduler_and_the_program_are_weighed(row_of):
     assert row_of(['Cannot load image "x.jpg"', "State               : COMPLETED"]).outcome == "crash"
     assert row_of([*HALF, "State               : FAILED"]).outcome == "crash"
     assert row_of([*HALF, "State : CANCELLED,CANCELLED by 1000"]).cause == "cancelled by user id 1000"
+    who = row_of([*HALF, CANCEL + " ***", "State : CANCELLED,CANCELLED by 1000"]).cause
+    assert who == "cancelled at 2024-05-18T12:04:20 on n1 (cancelled by user id 1000)"
     assert row_of(["Done!", *TRACEBACK, "ImportError: no", "job finished", "State : COMPLETED"]).outcome == "crash"
 
 

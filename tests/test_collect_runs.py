@@ -160,6 +160,13 @@ def test_a_run_that_a_signal_stopped_with_a_checkpoint(killed, name, outcome):
     assert (row.outcome, row.cause) == (outcome, reason)
 
 
+def test_a_run_that_died_before_its_first_step(tmp_path):
+    record.create(tmp_path, name="mnist", job=JOB, ranks=2, pid=2**22 + 1)
+    (tmp_path / "mnist_out.1").touch()
+    rows, warnings = rows_of(tmp_path)
+    assert (rows[0].outcome, rows[0].epochs_done, rows[0].epochs_planned, warnings) == ("incomplete", None, 2, [])
+
+
 def test_the_logs_of_a_run_know_what_killed_it(killed):
     line = "slurmstepd: error: *** JOB 2 ON n1 CANCELLED AT 2024-05-18T12:04:20 DUE TO TIME LIMIT ***"
     (killed / "mnist_out.2").write_text("Epoch 2/2\n" + line + "\n")

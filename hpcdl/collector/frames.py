@@ -23,9 +23,9 @@ LEFT_OVER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # What is written by another process in the middle of a line: the line is cut before it.
 GLUED = re.compile(
     r"(?<=\S)(?=slurmstepd(?:-\S+)?: |srun: (?:error|Job|Force)|=>> PBS: |WARNING: One or more tensors|"
-    r"Traceback \(most recent call last\))|(?<=[\d\])s])(?=/[\w./-]{1,200}/slurm_script: line \d+:)"
+    r"Traceback \(most recent call last\))|(?<=[\d\])s])(?=/[\w./-]{1,200}/slurm_script: line \d+:)|(?<=\])(?=\{')"
 )
-GLUED_MARKS = ("slurm", "srun: ", "=>> PBS", "WARNING: One", "Traceback (")
+GLUED_MARKS = ("slurm", "srun: ", "=>> PBS", "WARNING: One", "Traceback (", "]{'")
 RANK = re.compile(
     # Open MPI, PMIx, horovodrun, SageMaker: [1,0]<stdout>: with a time stamp before it or not
     r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})?"

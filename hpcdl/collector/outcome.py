@@ -29,115 +29,136 @@ NEXT: dict[str, str] = {
 }
 
 
+AFTER_TRAINING = ("crash", "oom_gpu", "oom_host", "disk_full", "module_error")
+"""Errors of a program that are another matter once its training is done."""
+
+NEAR_THE_END = 20
+"""Lines from the end of a file."""
+
+STOPPED = "the log stops before the training was done, and nothing in it says why"
+
+
 def judge(row: Row, story: Story) -> None:
     """Set the row's outcome, cause, evidence and next step from the story's signs; `row` has its training's numbers."""
-    signs = list(story.signs.values())
-    finished = _finished(row, story)
-    scheduler = _last(signs, "scheduler", without="cancelled")
-    fatal = [seen for seen in signs if _is_fatal(seen, story)]
-    error = _last(fatal, "application")
-    if not (_succeeded(signs) and story.progress):
-        error = error or _last(fatal, "signal")  # of a helper, where the job went well
-    cancel = _last(signs, "scheduler", only="cancelled") or _last(signs, "epilogue")
-    if cancel and cancel.sign.level == "epilogue":
-        cancel = _last(signs, "limit") or cancel
-    if error and cancel and cancel.file == error.file and cancel.order < error.order:
-        error = None  # what a program prints while it is being ended
-    if error and cancel and error.sign.code == "cancelled":
-        error = None
-    chosen = scheduler or error or cancel or _consequence(signs, story) or _last(signs, "step")
-    if (
-        chosen
-        and chosen.sign.level == "scheduler"
-        and chosen.sign.code == "oom_host"
-        and finished
-        and _succeeded(signs)
-    ):
-        chosen = None  # a helper was killed, the program went on to its end
-    if chosen and chosen.sign.level == "consequence" and chosen.sign.code == "crash" and finished and _succeeded(signs):
-        chosen = None
-    if chosen:
-        code = chosen.sign.code
-        if (
-            code in ("crash", "oom_gpu", "oom_host", "disk_full", "module_error")
-            and finished
-            and chosen.sign.level != "scheduler"
-        ):
-            code = "crash_after_training"
-        _set(row, code, chosen)
+    signs = Signs(story)
+    finished = _finished(row, story, signs)
+    chosen = _ended_by_scheduler(signs, finished) or _error_or_cancellation(signs) or _follow_up(signs, finished)
+    if not chosen:
+        _without_reason(row, story, signs, finished)
         return
-    _without_reason(row, story, signs, finished)
+    code, cause = chosen.sign.code, chosen.sign.cause
+    if finished and code in AFTER_TRAINING and chosen.sign.level != "scheduler":
+        code = "crash_after_training"
+    who = signs.last("epilogue", only="cancelled")
+    if code == "cancelled" and who and who is not chosen:
+        cause = f"{cause} ({who.sign.cause})"
+    _set(row, code, chosen, cause)
 
 
-def _last(signs: list[Seen], level: str, only: str | None = None, without: str | None = None) -> Seen | None:
-    found = [
-        seen
-        for seen in signs
-        if seen.sign.level == level and (only is None or seen.sign.code == only) and seen.sign.code != without
-    ]
-    return max(found, key=lambda seen: seen.order, default=None)
+class Signs:
+    """The signs of a story, looked at by level."""
+
+    def __init__(self, story: Story) -> None:
+        self._seen = list(story.signs.values())
+        self._progress = story.progress
+
+    def last(self, level: str, only: str | None = None, without: str | None = None) -> Seen | None:
+        """Return the last sign of a level, of the outcome `only` or of any but `without`."""
+        found = [
+            seen
+            for seen in self._seen
+            if seen.sign.level == level and only in (None, seen.sign.code) and seen.sign.code != without
+        ]
+        return max(found, key=lambda seen: seen.order, default=None)
+
+    def fatal(self, level: str) -> list[Seen]:
+        """Return the signs of a level, in order, that the training did not survive: in their file it did not go on."""
+        found = [seen for seen in self._seen if seen.sign.level == level]
+        return sorted(
+            (seen for seen in found if seen.order > self._progress.get(seen.file, 0)), key=lambda seen: seen.order
+        )
+
+    def went_well(self) -> bool:
+        """Tell whether something was trained and the scheduler is content."""
+        return bool(self._progress) and self.last("success") is not None
+
+    def last_fatal(self, level: str) -> Seen | None:
+        """Return the last of `fatal`."""
+        return next(reversed(self.fatal(level)), None)
 
 
-def _is_fatal(seen: Seen, story: Story) -> bool:
-    """An error is not what ended the run when its training went on after it."""
-    return seen.order > story.progress.get(seen.file, 0)
+def _ended_by_scheduler(signs: Signs, finished: bool) -> Seen | None:
+    """Return the scheduler's own reason: time, memory, preemption, a node."""
+    found = signs.last("scheduler", without="cancelled")
+    if found and found.sign.code == "oom_host" and finished and signs.last("success"):
+        return None  # a helper was killed, the program came to its end
+    return found
 
 
-def _consequence(signs: list[Seen], story: Story) -> Seen | None:
-    found = [seen for seen in signs if seen.sign.level == "consequence" and _is_fatal(seen, story)]
-    return min(found, key=lambda seen: seen.order, default=None)
+def _error_or_cancellation(signs: Signs) -> Seen | None:
+    """Return the error that ended the program, else the cancellation that did."""
+    error = signs.last_fatal("application")
+    if not error and not signs.went_well():
+        error = signs.last_fatal("signal")
+    cancel = signs.last("scheduler", only="cancelled")
+    if not cancel:
+        cancel = signs.last("epilogue")
+        cancel = cancel and (signs.last("limit") or cancel)
+    if error and cancel:
+        told_while_ending = cancel.file == error.file and cancel.order < error.order
+        return cancel if told_while_ending or error.sign.code == "cancelled" else error
+    return error or cancel
 
 
-def _succeeded(signs: list[Seen]) -> bool:
-    return any(seen.sign.level == "success" for seen in signs)
+def _follow_up(signs: Signs, finished: bool) -> Seen | None:
+    """Return what only follows from an error: the first of it, which is nearest to the error that the log lacks."""
+    found = next(iter(signs.fatal("consequence")), None)
+    if found and finished and signs.last("success"):
+        found = None
+    return found or signs.last("step")
 
 
-def _finished(row: Row, story: Story) -> bool:
+def _finished(row: Row, story: Story, signs: Signs) -> bool:
     """Tell whether the training did all that was asked of it."""
-    early = any(seen.sign.level == "success" and "early stopping" in seen.sign.cause for seen in story.signs.values())
+    training = story.training
+    success = signs.last("success")
+    early = success is not None and "early stopping" in success.sign.cause
     if row.epochs_planned is not None and row.epochs_done is not None:
         return row.epochs_done >= row.epochs_planned or early
-    if early or story.training.steps_done or story.training.went_on:
+    if early or training.steps_done or training.went_on:
         return True
-    trained = bool(story.training.epochs) or row.loss is not None
-    words = any(seen.sign.level == "word" for seen in story.signs.values())
-    return trained and (
-        words or (row.epochs_done is not None and bool(story.training.tested) and row.epochs_planned is None)
-    )
+    if row.epochs_done is None and row.loss is None:
+        return False
+    tested = bool(training.tested) and row.epochs_done is not None and row.epochs_planned is None
+    return tested or signs.last("word") is not None
 
 
-def _set(row: Row, code: str, seen: Seen, cause: str | None = None) -> None:
+def _set(row: Row, code: str, seen: Seen | None, cause: str | None = None) -> None:
     row.outcome = code
-    row.cause = cause or (None if code == "completed" else seen.sign.cause)
-    row.evidence = seen.evidence
+    row.cause = None if code == "completed" else cause
+    row.evidence = seen.evidence if seen else None
     row.next_step = NEXT.get(code)
 
 
-def _without_reason(row: Row, story: Story, signs: list[Seen], finished: bool) -> None:
+def _without_reason(row: Row, story: Story, signs: Signs, finished: bool) -> None:
     """Judge a run whose logs hold no reason for its end."""
-    success, word = _last(signs, "success"), _last(signs, "word")
-    weak = _last([seen for seen in signs if _is_fatal(seen, story)], "weak")
-    known = row.epochs_planned is not None and row.epochs_done is not None
-    stall = _last([seen for seen in signs if _is_fatal(seen, story)], "stall")
-    if success and (finished or not known or "early" in success.sign.cause or not story.training.stopped_inside):
+    success, word = signs.last("success"), signs.last("word")
+    stall, weak = signs.last_fatal("stall"), signs.last_fatal("weak")
+    inside = story.training.stopped_inside
+    planned = row.epochs_planned is not None and row.epochs_done is not None
+    if success and (finished or not planned or not inside):
         _set(row, "completed", success)
-    elif finished and not story.training.stopped_inside:
-        row.outcome = "completed"
-        row.evidence = (word or success or None) and (word or success).evidence  # type: ignore[union-attr]
+    elif finished and not inside:
+        _set(row, "completed", word)
     elif stall:
-        _set(row, "crash", stall)
-    elif known or story.training.stopped_inside:
-        row.outcome, row.cause = "incomplete", "the log stops before the training was done, and nothing in it says why"
-        row.next_step = NEXT["incomplete"]
+        _set(row, "crash", stall, stall.sign.cause)
+    elif planned or inside:
+        _set(row, "incomplete", None, STOPPED)
     elif row.partial:
-        row.outcome, row.cause = "incomplete", f"the log stops at {row.partial}, and nothing in it says why"
-        row.next_step = NEXT["incomplete"]
+        _set(row, "incomplete", None, f"the log stops at {row.partial}, and nothing in it says why")
     elif word or story.training.tested:
-        if word:
-            _set(row, "completed", word)
-        else:
-            row.outcome = "completed"
-    elif weak and story.lines.get(weak.file, 0) - (weak.evidence.line or 0) <= 20:
-        _set(row, weak.sign.code, weak)
+        _set(row, "completed", word)
+    elif weak and story.lines.get(weak.file, 0) - (weak.evidence.line or 0) <= NEAR_THE_END:
+        _set(row, weak.sign.code, weak, weak.sign.cause)
     else:
         row.cause = "the log tells neither a result nor a reason for its end"

@@ -58,6 +58,8 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
         time_s=_number(record.get("time_s")),
     )
     _results(row, events)
+    if row.epochs_planned is None:
+        row.epochs_planned = _planned(record)
     _outcome(row, folder, record, events)
     if row.outcome not in ("completed", "running"):
         _ask_the_logs(row, folder, warn)
@@ -137,6 +139,13 @@ def _integer(value: Any) -> int | None:
     return int(value) if _number(value) is not None else None
 
 
+def _planned(record: dict[str, Any]) -> int | None:
+    """Return the epochs that the job asks for; None where it has no training."""
+    job = record.get("job")
+    training = job.get("train") if isinstance(job, dict) else None
+    return _integer(training.get("epochs")) if isinstance(training, dict) else None
+
+
 def _results(row: Row, events: list[dict[str, Any]]) -> None:
     """Take what the run reached from its events."""
     start, end, test = (_last(_last_part(events), kind) for kind in ("run_start", "run_end", "test"))
@@ -208,9 +217,8 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
 
 def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     """Take the reason from the run's two logs where they know more: what is killed cannot record why."""
-    logs = Logs(
-        row.run, [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and _is_text_log(path)]
-    )
+    written = [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and path.stat().st_size]
+    logs = Logs(row.run, [path for path in written if _is_text_log(path)])
     told = read_logs(logs, warn)
     if not told:
         return

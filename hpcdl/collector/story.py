@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hpcdl.collector import result
 from hpcdl.collector.events import LEVELS, EpochEnd, EpochStart, Event, Fact, Progress, Sign
 from hpcdl.collector.frames import Frame
 from hpcdl.collector.readers import Reader, readers
@@ -134,7 +135,7 @@ class Story:
 
     def fill(self, row: Row) -> None:
         """Write facts and training into the row."""
-        self.training.fill(row)
+        result.fill(row, self.training)
         for name in FIELDS:
             if name in self.facts:
                 setattr(row, name, self.facts[name])

@@ -35,6 +35,8 @@ LINE = re.compile(
     r"\s*(?:(?P<step>\d+)/(?P<steps>\d+|Unknown))?(?: ?- )?(?P<seconds>\d+)s"
     r"(?: - (?P<each>[\d.]+)(?P<unit>s|ms|us)/(?:step|sample|epoch))?" + METRICS
 )
+# The first epoch over data of unknown length
+UNKNOWN = re.compile(r"\s*(?P<step>\d+)/(?P<steps>Unknown)\s*-? ?\d+s \d+(?:s|ms|us|μs)/step" + METRICS)
 EACH = re.compile(rf"({POSITIVE})(s|ms|us|μs)/(step|sample)")
 BACKEND = re.compile(r"Using (\w+) backend")
 
@@ -49,6 +51,8 @@ def read(text: str) -> list[Event]:
         return [Fact("framework", "keras")]
     if "ETA: " in text and (match := BAR.match(text)) and match["eta"]:
         return [*_point(match)]
+    if "/Unknown" in text and (match := UNKNOWN.match(text)):
+        return _point(match)
     match = BAR.match(text) or ("━" in text and BAR_3.match(text)) or LINE.match(text)
     if not match:
         return []

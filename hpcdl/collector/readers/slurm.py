@@ -119,6 +119,9 @@ def _state(match: re.Match[str]) -> list[Event]:
             Fact("scheduler", "slurm"),
             Sign("cancelled", "epilogue", "cancelled" + (f" by user id {who[1]}" if who else "")),
         ]
+    if "JobLaunchFailure" in rest:
+        cause = "did not start: its output could not be written (Slurm: JobLaunchFailure)"
+        return [Fact("scheduler", "slurm"), Sign("launch_failure", "scheduler", cause)]
     if state not in STATES:
         return []
     code, level, cause = STATES[state]
