@@ -113,11 +113,11 @@ def _follow(local: "LocalRun") -> None:
 
     print(f"Run {local.folder}")
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[steps]}"))
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task("starting", total=None)
+        task = bar.add_task("starting", total=None, steps="")
         for line in local.follow():
             if line.source == "output":
                 bar.console.print(line.text) if console.is_terminal else print(line.text, flush=True)
@@ -129,6 +129,7 @@ def _follow(local: "LocalRun") -> None:
                     task,
                     completed=event["step"],
                     total=event["steps"],
+                    steps=f"{event['step']}/{event['steps']} steps",
                     description=f"epoch {event['epoch']}  loss {event['loss']:.4f}  "
                     f"{event['images_per_s']:.0f} images/s",
                 )

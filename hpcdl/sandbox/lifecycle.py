@@ -156,8 +156,9 @@ def _furnish(sandbox: Sandbox, keeper: int, site: Site, settings: Settings) -> N
 
 def _not_ready(keeper: int, cluster: Cluster) -> list[str]:
     """Return the running nodes that could take no job."""
-    answer = daemons.run(keeper, ["sinfo", "--noheader", "--Node", "--format=%N %t"])
-    ready = {
-        line.split()[0] for line in answer.stdout.splitlines() if line.split()[1] in {"idle", "mix", "alloc", "comp"}
-    }
-    return [node.name for node in cluster.running if node.name not in ready]
+    names = [node.name for node in cluster.running]
+    # Only these: sinfo takes ten seconds for the lines of the 9,000 nodes that a large site declares.
+    question = ["sinfo", "--noheader", "--Node", f"--nodes={','.join(names)}", "--format=%N %t"]
+    states = (line.split() for line in daemons.run(keeper, question).stdout.splitlines())
+    ready = {name for name, state in states if state in {"idle", "mix", "alloc", "comp"}}
+    return [name for name in names if name not in ready]
