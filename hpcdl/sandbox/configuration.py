@@ -11,9 +11,8 @@ from hpcdl.sandbox.cluster import Cluster, Node, NodeKind, Queue
 LOGIN = "login"
 NETWORK = IPv4Address("10.77.0.0")
 PREFIX_LENGTH = 16
-
-
 RESERVATION_LICENSE = "reservation"
+"""What a reservation of the sandbox holds, since it keeps no node from anybody."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,6 @@ def slurm_conf(cluster: Cluster, folder: Path, options: Options) -> str:
         "SuspendTime=31536000",
         "ResumeTimeout=60",
         "SuspendTimeout=1",
-        # A reservation that keeps no node from anybody holds a licence instead.
         f"Licenses={RESERVATION_LICENSE}:1000",
         # sinfo shows the nodes that do not run.
         "PrivateData=cloud",

@@ -151,6 +151,7 @@ def test_a_second_up_starts_what_is_missing_and_keeps_what_runs(sandbox: Sandbox
     wait_until(lambda: _state_of(keeper, job) == "RUNNING", 30, "the job")
     daemons.stop(keeper, "slurmctld")
     namespaces.end(sandbox.node_keepers["node01"])
+    daemons.run(sandbox.node_keepers["node09"], ["pkill", "-KILL", "-x", "slurmd"])
     again = hpcdl("up", "--nodes", "2", "--name", sandbox.name)
     assert again.returncode == 0, again.stderr
     assert sandbox.require_keeper() == keeper
