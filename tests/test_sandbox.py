@@ -9,7 +9,7 @@ from hpcdl.sandbox import configuration, lifecycle, login, modules, packages
 from hpcdl.sandbox.cluster import Cluster, shape
 from hpcdl.sandbox.configuration import Options
 from hpcdl.sandbox.state import Sandbox, Settings
-from hpcdl.site import Site, load_site
+from hpcdl.site import Site, load_site, site_files
 
 FACT = {"source": "example", "as_of": "2021"}
 SITE = Site.model_validate(
@@ -54,10 +54,11 @@ def test_slurm_conf_says_what_the_profile_says(cluster: Cluster) -> None:
     assert declared[1].startswith("NodeName=node[029-124] CPUs=16 RealMemory=64000 Weight")
     assert [line for line in lines if line.startswith("PartitionName=")] == [
         "PartitionName=gpu Nodes=node[001-024] State=UP PriorityTier=1 PreemptMode=REQUEUE "
-        "Default=YES MaxTime=24:00:00 MaxNodes=24",
+        "DefMemPerCPU=4000 Default=YES MaxTime=24:00:00 MaxNodes=24",
         "PartitionName=devel Nodes=node[001-024] State=UP PriorityTier=1 PreemptMode=REQUEUE "
-        "MaxTime=02:00:00 MaxNodes=4",
-        "PartitionName=cpu Nodes=node[025-124] State=UP PriorityTier=1 PreemptMode=REQUEUE MinNodes=2 MaxNodes=100",
+        "DefMemPerCPU=4000 MaxTime=02:00:00 MaxNodes=4",
+        "PartitionName=cpu Nodes=node[025-124] State=UP PriorityTier=1 PreemptMode=REQUEUE "
+        "DefMemPerCPU=4000 MinNodes=2 MaxNodes=100",
     ]
 
 
@@ -95,7 +96,11 @@ def test_every_node_has_an_address_of_its_own() -> None:
 def test_a_constraint_becomes_a_feature() -> None:
     partition = {"kind": "gpu", "options": {"constraint": "gpu&hbm80g"}, **FACT}
     site = SITE.model_copy(
-        update={"partitions": Site.model_validate({**SITE.model_dump(), "partitions": {"p": partition}}).partitions}
+        update={
+            "partitions": Site.model_validate(
+                {**SITE.model_dump(exclude_unset=True), "partitions": {"p": partition}}
+            ).partitions
+        }
     )
     assert shape("example", site, 1).kinds[0].features == ("gpu", "hbm80g")
 
@@ -189,3 +194,31 @@ def test_missing_packages_are_named_as_apt_names_them(monkeypatch: pytest.Monkey
     monkeypatch.setattr(packages, "NEEDED_FILES", {"/no/such/file": "lmod"})
     assert packages.missing(accounting=False) == ["munge", "lmod"]
     assert "mariadb-server" in packages.missing(accounting=True)
+
+
+@pytest.mark.parametrize("name", sorted(set(site_files()) - {"local", "vsc-ugent"}))
+def test_every_site_with_a_slurm_becomes_a_cluster(name: str) -> None:
+    site = load_site(name)
+    cluster = shape("x", site, nodes=2)
+    assert {queue.name for queue in cluster.queues} >= {
+        partition.options["partition"] for partition in site.partitions.values() if "partition" in partition.options
+    }
+    assert all(len(kind.running) == 2 and kind.cores > 0 and kind.memory_mb > 0 for kind in cluster.kinds)
+    assert len({node.name for kind in cluster.kinds for node in kind.nodes}) == sum(len(k.nodes) for k in cluster.kinds)
+    text = configuration.slurm_conf(cluster, Path("/state"), Options())
+    assert text.count("PartitionName=") == len(cluster.queues)
+    modules.tree(site)
+
+
+def test_entries_for_one_partition_become_one_with_the_widest_limits() -> None:
+    entries = {
+        "normal": {"kind": "gpu", "max_time": "24:00:00", "max_nodes": 8, **FACT},
+        "long": {"kind": "gpu", "max_time": "4-00:00:00", "max_nodes": 2, "options": {"partition": "normal"}, **FACT},
+        "open": {"kind": "gpu", "max_nodes": 2, **FACT},
+    }
+    site = Site.model_validate(
+        {**SITE.model_dump(exclude_unset=True), "partitions": entries, "nodes": {"shared": False, **FACT}}
+    )
+    normal, unlimited = shape("x", site, 1).queues
+    assert (normal.name, normal.max_time, normal.max_nodes, normal.exclusive) == ("normal", "4-00:00:00", 8, True)
+    assert (unlimited.max_time, unlimited.max_nodes) == (None, 2)

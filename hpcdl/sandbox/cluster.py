@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hpcdl.sandbox.errors import SandboxUsageError
 from hpcdl.site import Partition, Site
+from hpcdl.values import seconds
 
 # What a node has where the profile does not say. No fact about the site: something a job can be placed on.
 CORES_ASSUMED = 16
@@ -54,6 +55,10 @@ class Queue:
     max_time: str | None
     min_nodes: int | None
     max_nodes: int | None
+    exclusive: bool
+    """Jobs get whole nodes."""
+    memory_mb_per_core: int
+    """What a job gets that names no memory."""
 
 
 @dataclass(frozen=True)
@@ -98,45 +103,73 @@ def shape(name: str, site: Site, nodes: int) -> Cluster:
         raise SandboxUsageError(
             f"site '{site.name}' has no Slurm (scheduler: {site.scheduler}); take another with --site."
         )
-    partitions = site.partitions or {"batch": Partition(kind="gpu")}
-    groups: dict[tuple[int, int], dict[str, Partition]] = {}
-    for key, partition in partitions.items():
-        groups.setdefault(_hardware(site, partition), {})[key] = partition
+    groups: dict[_Hardware, dict[str, list[Partition]]] = {}
+    placed: dict[str, _Hardware] = {}
+    for key, partition in (site.partitions or {"batch": Partition(kind="gpu")}).items():
+        # Several entries of a profile can be one partition of Slurm with different QOS.
+        name_in_slurm = partition.options.get("partition", key)
+        hardware = placed.setdefault(name_in_slurm, _hardware(site, partition))
+        groups.setdefault(hardware, {}).setdefault(name_in_slurm, []).append(partition)
 
-    wanted = {hardware: max(nodes, *(p.max_nodes or 0 for p in group.values())) for hardware, group in groups.items()}
-    width = max(2, len(str(sum(wanted.values()))))
-    kinds, queues, number = [], [], 0
-    for (cores, gpus), group in groups.items():
-        members = tuple(
-            Node(f"node{i:0{width}d}", i, runs=i <= number + nodes)
-            for i in range(number + 1, number + wanted[cores, gpus] + 1)
-        )
+    sizes = {hardware: max(nodes, *(p.max_nodes or 0 for p in _all(group))) for hardware, group in groups.items()}
+    width = max(2, len(str(sum(sizes.values()))))
+    kinds: list[NodeKind] = []
+    queues: dict[str, Queue] = {}
+    number = 0
+    for hardware, group in groups.items():
+        numbers = range(number + 1, number + sizes[hardware] + 1)
+        members = tuple(Node(f"node{i:0{width}d}", i, runs=i <= number + nodes) for i in numbers)
         number += len(members)
+        gpu_type = site.gpu.type if site.gpu and hardware.gpus else None
         kinds.append(
-            NodeKind(
-                nodes=members,
-                cores=cores,
-                memory_mb=cores * MEMORY_MB_PER_CORE,
-                gpus=gpus,
-                gpu_type=site.gpu.type if site.gpu and gpus else None,
-                features=_features(group),
-            )
+            NodeKind(members, hardware.cores, hardware.memory_mb, hardware.gpus, gpu_type, _features(_all(group)))
         )
-        queues += [Queue(key, members, p.max_time, p.min_nodes, p.max_nodes) for key, p in group.items()]
-    order = list(partitions)
-    return Cluster(name, tuple(kinds), tuple(sorted(queues, key=lambda queue: order.index(queue.name))))
+        for queue_name, partitions in group.items():
+            queues[queue_name] = _queue(
+                queue_name, members, partitions, site.nodes.shared is False, hardware.memory_mb // hardware.cores
+            )
+    return Cluster(name, tuple(kinds), tuple(queues[queue_name] for queue_name in placed))
 
 
-def _hardware(site: Site, partition: Partition) -> tuple[int, int]:
-    """Cores and GPUs of a partition's nodes."""
+@dataclass(frozen=True)
+class _Hardware:
+    cores: int
+    gpus: int
+    memory_mb: int
+
+
+def _hardware(site: Site, partition: Partition) -> _Hardware:
+    """What a partition's nodes have, as far as the profile says, else something to place jobs on."""
     gpus = 0
+    per_gpu = partition.cores_per_gpu or (site.gpu and site.gpu.cores_per_gpu) or 0
     if partition.kind == "gpu":
         gpus = partition.gpus_per_node or (site.gpu and site.gpu.per_node) or GPUS_ASSUMED
-    cores = partition.cores_per_node or gpus * ((site.gpu and site.gpu.cores_per_gpu) or 0) or CORES_ASSUMED
-    return cores, gpus
+    cores = partition.cores_per_node or gpus * per_gpu or CORES_ASSUMED
+    return _Hardware(cores, gpus, (partition.memory_gib or 0) * 1024 or cores * MEMORY_MB_PER_CORE)
 
 
-def _features(group: dict[str, Partition]) -> tuple[str, ...]:
+def _queue(
+    name: str, nodes: tuple[Node, ...], partitions: list[Partition], exclusive: bool, memory_mb_per_core: int
+) -> Queue:
+    """One partition of Slurm, with the widest limits of the profile's entries for it; an unknown limit is none."""
+    times = [[p.max_time, *(step.max_time for step in p.max_time_by_nodes)] for p in partitions]
+    known = [time for group in times for time in group if time]
+    return Queue(
+        name=name,
+        nodes=nodes,
+        max_time=max(known, key=seconds) if all(any(group) for group in times) else None,
+        min_nodes=min(p.min_nodes or 1 for p in partitions) if any(p.min_nodes for p in partitions) else None,
+        max_nodes=max(p.max_nodes or 0 for p in partitions) if all(p.max_nodes for p in partitions) else None,
+        exclusive=exclusive,
+        memory_mb_per_core=memory_mb_per_core,
+    )
+
+
+def _all(group: dict[str, list[Partition]]) -> list[Partition]:
+    return [partition for partitions in group.values() for partition in partitions]
+
+
+def _features(partitions: list[Partition]) -> tuple[str, ...]:
     """The words of the constraints by which a site chooses among these partitions: `gpu&hbm80g` has two."""
-    words = (partition.options.get("constraint", "") for partition in group.values())
+    words = (partition.options.get("constraint", "") for partition in partitions)
     return tuple(dict.fromkeys(word for text in words for word in text.replace("&", " ").replace("|", " ").split()))

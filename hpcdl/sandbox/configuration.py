@@ -6,14 +6,13 @@ from ipaddress import IPv4Address
 from itertools import groupby
 from pathlib import Path
 
-from hpcdl.sandbox.cluster import MEMORY_MB_PER_CORE, Cluster, Node, NodeKind, Queue
+from hpcdl.sandbox.cluster import Cluster, Node, NodeKind, Queue
 
 LOGIN = "login"
 NETWORK = IPv4Address("10.77.0.0")
 PREFIX_LENGTH = 16
-
-
 RESERVATION_LICENSE = "reservation"
+"""What a reservation of the sandbox holds, since it keeps no node from anybody."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,6 @@ def slurm_conf(cluster: Cluster, folder: Path, options: Options) -> str:
         f"TaskPlugin={'task/cgroup' if options.memory_cgroup else 'task/none'}",
         "SelectType=select/cons_tres",
         "SelectTypeParameters=CR_Core_Memory",
-        f"DefMemPerCPU={MEMORY_MB_PER_CORE}",
         "SchedulerType=sched/backfill",
         "SchedulerParameters=bf_interval=5,batch_sched_delay=0",
         "PriorityType=priority/multifactor",
@@ -86,7 +84,6 @@ def slurm_conf(cluster: Cluster, folder: Path, options: Options) -> str:
         "SuspendTime=31536000",
         "ResumeTimeout=60",
         "SuspendTimeout=1",
-        # A reservation that keeps no node from anybody holds a licence instead.
         f"Licenses={RESERVATION_LICENSE}:1000",
         # sinfo shows the nodes that do not run.
         "PrivateData=cloud",
@@ -214,7 +211,9 @@ def _node_lines(kind: NodeKind) -> list[str]:
 
 def _partition_line(queue: Queue, default: bool) -> str:
     words = [f"PartitionName={queue.name} Nodes={_names(queue.nodes)} State=UP PriorityTier=1 PreemptMode=REQUEUE"]
+    words += [f"DefMemPerCPU={queue.memory_mb_per_core}"]
     words += ["Default=YES"] if default else []
+    words += ["OverSubscribe=EXCLUSIVE"] if queue.exclusive else []
     words += [f"MaxTime={queue.max_time}"] if queue.max_time else []
     words += [f"MinNodes={queue.min_nodes}"] if queue.min_nodes else []
     words += [f"MaxNodes={queue.max_nodes}"] if queue.max_nodes else []

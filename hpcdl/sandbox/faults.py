@@ -63,24 +63,13 @@ def preempt(sandbox: Sandbox, job: str) -> None:
     """
     login = sandbox.require_keeper()
     where = _running_on(login, job)
-    daemons.must_run(
-        login,
-        [
-            "scontrol",
-            "create",
-            f"partitionname={PREEMPTOR}",
-            "nodes=ALL",
-            "prioritytier=100",
-            "preemptmode=off",
-            "rootonly=yes",
-        ],
-    )
+    partition = ["nodes=ALL", "prioritytier=100", "preemptmode=off", "rootonly=yes"]
+    request = [f"--partition={PREEMPTOR}", f"--nodelist={where}", "--exclusive", "--mem=0", "--output=/dev/null"]
+    daemons.must_run(login, ["scontrol", "create", f"partitionname={PREEMPTOR}", *partition])
     try:
-        request = [f"--partition={PREEMPTOR}", f"--nodelist={where}", "--exclusive", "--mem=0", "--output=/dev/null"]
-        daemons.must_run(
-            login, ["sbatch", "--wait", "--no-requeue", f"--job-name={PREEMPTOR}", *request, "--wrap=true"]
-        )
+        daemons.must_run(login, ["sbatch", "--wait", "--no-requeue", *request, "--wrap=true"])
     finally:
+        daemons.run(login, ["scancel", f"--partition={PREEMPTOR}"])
         daemons.must_run(login, ["scontrol", "delete", f"partitionname={PREEMPTOR}"])
 
 
@@ -134,9 +123,8 @@ def _running_on(login: int, job: str) -> str:
     """Return the nodes of a running job, as Slurm's host list."""
     if not re.fullmatch(r"\d+(_\d+)?", job):
         raise SandboxUsageError(f"{job!r} is no job id; write the number that sbatch printed, as in 12 or 12_3.")
-    shown = daemons.run(
-        login, ["squeue", "--noheader", f"--jobs={job}", "--states=RUNNING", "--format=%N"]
-    ).stdout.strip()
+    question = ["squeue", "--noheader", f"--jobs={job}", "--states=RUNNING", "--format=%N"]
+    shown = daemons.run(login, question).stdout.strip()
     if not shown:
         raise SandboxUsageError(f"job {job} does not run; `hpcdl sandbox exec -- squeue` lists those that do.")
     return shown

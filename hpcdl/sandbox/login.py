@@ -34,7 +34,7 @@ def environment(who: pwd.struct_passwd, environ: Mapping[str, str]) -> dict[str,
     kept = {key: value for key, value in environ.items() if not key.startswith(STALE)}
     kept |= {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, "SHELL": "/bin/bash"}
     kept["BASH_ENV"] = str(modules.PROFILE)
-    # The nodes claim more cores than the machine has: ranks of Open MPI that spin while they wait starve the others.
+    # The nodes claim more cores than there are: ranks of Open MPI that spin while they wait would starve the others.
     kept.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
     if who.pw_uid == 0:
         # Open MPI's mpirun refuses root unless told twice; nobody is root at a site.

@@ -36,12 +36,14 @@ def tree(site: Site) -> dict[str, str]:
 
 def _names(site: Site) -> list[str]:
     names = [word for line in site.modules.load for word in line.split()]
+    names += [partition.cluster_module for partition in site.partitions.values() if partition.cluster_module]
     return names or ([site.modules.restore] if site.modules.restore else [])
 
 
-def profile(folder: Path) -> str:
+def profile(site: Site, folder: Path) -> str:
     """Return the text of lmod.sh: it makes `module` known to a login shell, and through BASH_ENV to a script."""
-    return f"""export MODULEPATH={folder}/modules BASH_ENV={PROFILE} LMOD_SYSTEM_DEFAULT_MODULES=
+    stages = f"export {site.modules.use_variable}={folder}/modules\n" if site.modules.use_variable else ""
+    return f"""{stages}export MODULEPATH={folder}/modules BASH_ENV={PROFILE} LMOD_SYSTEM_DEFAULT_MODULES=
 . {LMOD}/init/bash
 export LMOD_CMD={folder}/lmod
 """
@@ -66,7 +68,7 @@ def write(site: Site, folder: Path) -> None:
     (folder / "skeleton").mkdir(exist_ok=True)
     (folder / "home").mkdir(exist_ok=True)
     (folder / "home").chmod(0o1777)
-    write_atomically(folder / "lmod.sh", profile(folder))
+    write_atomically(folder / "lmod.sh", profile(site, folder))
     write_atomically(folder / "lmod", lmod_program(folder))
     (folder / "lmod").chmod(0o755)
 

