@@ -3,7 +3,7 @@
     reading = read_script(Path("job.sh").read_bytes())
     reading.accepted, reading.options["nodes"].value, reading.options["nodes"].line
 
-Written from the behaviour of Slurm 22.05.8 and proved against the real sbatch by tests/batch_scripts/test_differential.py.
+Written from the behaviour of Slurm 22.05.8, and proved against the real sbatch by tests/batch_scripts/.
 """
 
 import os
