@@ -195,7 +195,7 @@ def preempt(job: str = typer.Argument(..., help="The job id."), name: str = NAME
 @app.command()
 def expire(
     job: str = typer.Argument(..., help="The job id."),
-    seconds: int = typer.Option(0, "--in", min=0, help="Seconds from now."),
+    seconds: int = typer.Option(5, "--in", min=5, help="Seconds from now."),
     name: str = NAME,
 ) -> None:
     """Let a running job reach its time limit soon (slurmctld looks every 30 s)."""

@@ -11,6 +11,8 @@ from hpcdl.sandbox.waiting import wait_until
 
 PREEMPTOR = "preemptor"
 """The partition of higher priority that exists while a job is preempted."""
+SOONEST_END = 5
+"""Seconds; see `expire`."""
 DOWN_WITHIN = 60
 """Seconds: SlurmdTimeout and the rhythm in which slurmctld pings."""
 
@@ -78,12 +80,17 @@ def expire(sandbox: Sandbox, job: str, seconds: int) -> None:
 
     slurmctld looks for jobs past their limit every 30 s, so the end comes up to half a minute after `seconds`.
 
+    Args:
+        sandbox: which one.
+        job: the id of a running job.
+        seconds: from now, at least SOONEST_END: slurmctld refuses an end that has passed when it hears of it.
+
     Raises:
         SandboxUsageError: the job does not run.
     """
     login = sandbox.require_keeper()
     _running_on(login, job)
-    end = datetime.now() + timedelta(seconds=seconds)
+    end = datetime.now() + timedelta(seconds=max(seconds, SOONEST_END))
     daemons.must_run(login, ["scontrol", "update", f"jobid={job}", f"endtime={end:%Y-%m-%dT%H:%M:%S}"])
 
 

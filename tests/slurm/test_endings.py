@@ -38,8 +38,12 @@ def ended(slurm: Slurm) -> dict[str, str]:
         "node-failure": slurm.submit(sleeper, "-w", "node02,node03", "-N2", "--no-requeue", "--mem=1G"),
         "preempted": slurm.submit(sleeper, "-p", "batch", "--no-requeue", "--mem=1G"),
     }
+    trap = "trap 'echo warned' USR1\necho started\nsleep 600 &\nwait\nwait"
+    jobs["warned"] = slurm.submit(trap, "-w", "node01", "--time=00:10:00", "--mem=1G", "--signal=B:USR1@20")
     slurm.wait_running(*jobs.values())
-    faults.expire(slurm.sandbox, jobs["time-limit"], 0)
+    # slurmctld looks every 30 s, so it passes at least once before this job's end.
+    faults.expire(slurm.sandbox, jobs["warned"], 31)
+    faults.expire(slurm.sandbox, jobs["time-limit"], faults.SOONEST_END)
     dying = threading.Thread(target=faults.fail_node, args=(slurm.sandbox, "node03"))
     dying.start()
     slurm.out("scancel", jobs["cancelled"])
@@ -50,7 +54,7 @@ def ended(slurm: Slurm) -> dict[str, str]:
     faults.preempt(slurm.sandbox, jobs["preempted"])
     dying.join()
     for job in jobs.values():
-        slurm.end(job, 90)
+        slurm.end(job, 120)
     faults.restore_node(slurm.sandbox, slurm.cluster, "node03", slurm.sandbox.read_settings().share)
     return jobs
 
@@ -82,6 +86,8 @@ def _verdict(text: str) -> list[str]:
 
 def test_what_the_log_says_of_each_ending(slurm: Slurm, ended: dict[str, str]) -> None:
     assert "DUE TO TIME LIMIT" in slurm.log(ended["time-limit"])
+    assert slurm.log(ended["warned"]).splitlines()[:2] == ["started", "warned"]
+    assert slurm.state(ended["warned"]) == "TIMEOUT"
     assert "CANCELLED AT" in slurm.log(ended["cancelled"])
     assert "Node failure on node03" in slurm.log(ended["node-failure"])
     assert "DUE TO PREEMPTION" in slurm.log(ended["preempted"])
