@@ -1,9 +1,11 @@
 """A site profile becomes a cluster and Slurm's configuration: pure functions, so no root and no Slurm."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from hpcdl.cli import sandbox as cli
 from hpcdl.errors import HpcdlError
 from hpcdl.sandbox import configuration, lifecycle, login, modules, packages
 from hpcdl.sandbox.cluster import Cluster, shape
@@ -222,3 +224,10 @@ def test_entries_for_one_partition_become_one_with_the_widest_limits() -> None:
     normal, unlimited = shape("x", site, 1).queues
     assert (normal.name, normal.max_time, normal.max_nodes, normal.exclusive) == ("normal", "4-00:00:00", 8, True)
     assert (unlimited.max_time, unlimited.max_nodes) == (None, 2)
+
+
+def test_every_command_is_on_the_page() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "sandbox.md").read_text()
+    rows = {re.split(r"[ `]", line)[2] for line in page.splitlines() if line.startswith("| `")}
+    names = {command.name or getattr(command.callback, "__name__", "") for command in cli.app.registered_commands}
+    assert names <= rows
