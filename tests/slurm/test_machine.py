@@ -214,6 +214,17 @@ def test_a_large_site_is_judged_with_one_node_of_it(sandbox: Sandbox) -> None:
     assert "Requested node configuration is not available" in ask("-p", "dc-cpu", "-N1", "--gres=gpu:1")
 
 
+def test_an_account_of_the_site_is_accepted_and_another_refused(sandbox: Sandbox) -> None:
+    up = hpcdl("up", "--nodes", "1", "--name", sandbox.name, "--accounting", "--account", "course")
+    assert up.returncode == 0, up.stderr
+    keeper = sandbox.require_keeper()
+    refused = daemons.run(keeper, ["sbatch", "--account=nosuch", "--wrap=true"])
+    assert "Invalid account or account/partition combination specified" in refused.stderr
+    job = daemons.must_run(keeper, ["sbatch", "--parsable", "-A", "course", "-o", "/dev/null", "--wrap=true"]).strip()
+    question = ["sacct", "-X", "--noheader", "--parsable2", "--format=Account,State", f"--jobs={job}"]
+    wait_until(lambda: daemons.must_run(keeper, question) == "course|COMPLETED\n", 60, "the job's line in sacct")
+
+
 def test_other_settings_are_refused_while_it_is_up(sandbox: Sandbox) -> None:
     assert hpcdl("up", "--nodes", "1", "--name", sandbox.name).returncode == 0
     refused = hpcdl("up", "--nodes", "2", "--name", sandbox.name)
