@@ -85,8 +85,8 @@ EXPECTED = {
         "partial": "epoch 1 at 71/156, loss 2.1000, accuracy 0.6450",
     },
     "huggingface.log": {
-        **{"outcome": "completed", "epochs_done": 2, "val_loss": 0.35, "val_accuracy": 0.86, "images_per_s": 1.088},
-        **{"best_val_accuracy": 0.86, "best_epoch": 2},
+        **{"outcome": "completed", "epochs_done": 2, "loss": 0.3931, "val_loss": 0.35, "val_accuracy": 0.86},
+        **{"best_val_accuracy": 0.86, "best_epoch": 2, "images_per_s": 1.088},
     },
     "megatron_stopped.log": {
         **{"outcome": "oom_gpu", "framework": "megatron", "loss": 38.99556, "evidence_line": 6},
@@ -244,6 +244,24 @@ def test_callbacks_are_no_epochs(tmp_path):
     ]
     (row,) = rows_of(write(tmp_path, *lines))
     assert (row.epochs_done, row.loss, row.val_loss) == (2, 0.8, None)
+
+
+def test_pytorchs_imagenet_example(tmp_path):
+    lines = [
+        "Epoch: [0][  0/196]\tTime  5.1 ( 5.1)\tLoss 6.9000e+00 (6.9)\tAcc@1   0.00 (  0.20)\tAcc@5   1.00 (  1.00)",
+        "Epoch: [0][190/196]\tTime  0.1 ( 0.2)\tLoss 5.9000e+00 (6.1)\tAcc@1   4.00 (  3.20)\tAcc@5   9.00 (  8.00)",
+        "Test: [ 0/20]\tTime  0.1 ( 0.2)\tLoss 5.0000e+00 (5.0)\tAcc@1  11.00 ( 11.00)",
+        " * Acc@1 10.250 Acc@5 30.500",
+        "Epoch: [1][  0/196]\tTime  0.1 ( 0.1)\tLoss 5.7000e+00 (5.7)\tAcc@1   5.00 (  5.00)",
+    ]
+    (row,) = rows_of(write(tmp_path, *lines))
+    assert (row.epochs_done, row.loss, row.accuracy, row.val_accuracy) == (1, 5.9, 0.04, 0.1025)
+    assert (row.metrics["val_accuracy_5"], row.partial) == (0.305, "epoch 1 at 0/196, loss 5.7000, accuracy_1 0.0500")
+
+
+def test_an_epoch_that_is_said_to_be_over(tmp_path):
+    (row,) = rows_of(write(tmp_path, "Epoch 1 finished", "Epoch 2/2 done"))
+    assert (row.epochs_done, row.outcome) == (2, "completed")
 
 
 def test_an_unfinished_epoch_gives_no_result(tmp_path):

@@ -7,7 +7,9 @@ import lzma
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 import zstandard
@@ -111,9 +113,12 @@ def test_compressed_logs(tmp_path, compress):
     assert (row.run, row.outcome, row.epochs_done) == ("slurm-7", "completed", 1)
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
+@pytest.mark.parametrize(
+    "compress", [gzip.compress, bz2.compress, partial(lzma.compress, preset=0), zstandard.compress]
+)
 def test_a_cut_archive_is_read_as_far_as_it_goes(tmp_path, compress):
-    noise = "".join(f"line {number * 7919 % 100003}\n" for number in range(250_000))
+    random = Random(1)
+    noise = "".join(random.randbytes(250).hex() + "\n" for _ in range(5000))  # bzip2 writes blocks of 900 kB
     data = compress((noise + DONE).encode())
     (tmp_path / "cut.log").write_bytes(data[: len(data) // 2])
     make(tmp_path, "good.log")

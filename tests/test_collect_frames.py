@@ -68,6 +68,16 @@ def test_a_message_in_the_middle_of_a_bar_is_cut_off():
     ]
 
 
+def test_what_is_drawn_over_a_line_comes_from_the_rank_before_it():
+    bar = "[1,3]<stdout>: 1/2 [==>..] - ETA: 1s - loss: 0.5\r2/2 [=====] - 1s - loss: 0.4\n[1,0]<stdout>:text\nother"
+    assert [(frame.line, frame.rank) for frame in frames(io.BytesIO(bar.encode()))] == [
+        (1, 3),
+        (1, 3),
+        (2, 0),
+        (3, None),
+    ]
+
+
 def test_only_the_last_state_of_a_bar_is_kept():
     bars = "".join(
         f"{step:4d}/100 [===>....] - ETA: 9s - loss: 0.{step:04d}" + "\b" * 60 + "\r" for step in range(1, 100)

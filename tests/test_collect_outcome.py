@@ -246,6 +246,14 @@ def test_a_helper_that_is_killed_fails_no_job_that_went_well(row_of):
     assert row_of([*HALF, "run.sh: line 3: 77 Killed   python train.py"]).outcome == "crash"
 
 
+def test_every_end_has_its_evidence(row_of):
+    assert row_of(EPOCHS).evidence.line == 4
+    assert row_of(HALF).evidence.line == 3
+    row = row_of(["Epoch 1, loss 0.5", "Epoch 2, loss 0.4"])
+    assert (row.outcome, row.evidence.text) == ("unknown", "Epoch 2, loss 0.4")
+    assert "planned" in row.cause
+
+
 def test_a_log_that_stops_is_incomplete_and_an_empty_one_unknown(row_of):
     assert row_of(HALF).outcome == "incomplete"
     assert row_of(["nohup: ignoring input"]).outcome == "unknown"

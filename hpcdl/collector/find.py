@@ -14,7 +14,7 @@ from hpcdl.errors import CollectError
 
 Warn = Callable[[str], None]
 
-PATTERN_TIMEOUT_S = 1.0
+PATTERN_TIMEOUT_S = 0.5
 
 # Names of the two streams of one job; the job's id where the name holds one. {}_out.1234, {}.o1234, {}-1234.out, ...
 JOB_ID = r"(?P<job_id>\d+(?:[_-]\d+|\[\d+\])?)"

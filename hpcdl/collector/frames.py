@@ -14,6 +14,10 @@ BLOCK = 1 << 20
 LONGEST = 1 << 18
 """Bytes of a line without any break that are kept; the rest of such a line is no log."""
 
+PREFIX = 200
+"""Bytes of a line in which a launcher's prefix stands."""
+MOST_RANKED_LINES = 1000
+
 BACKSPACES = re.compile(rb"\x08+\r?")
 ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 BAR_ENDS = tuple(bytes([byte]) for byte in b"0123456789s ")
@@ -59,7 +63,10 @@ def frames(stream: BufferedIOBase) -> Iterator[Frame]:
     lines, as in a slide or a mail, is one frame.
     """
     broken: Frame | None = None
-    for frame in _drawn(stream):
+    ranks: dict[int, int] = {}
+    for frame in _drawn(stream, ranks):
+        if frame.rank is None and frame.line in ranks:
+            frame = frame._replace(rank=ranks[frame.line])
         if broken:
             if (broken.text.endswith(" -") or BAR_GOES_ON.match(frame.text)) and len(broken.text) < 400:
                 broken = Frame(broken.line, f"{broken.text} {frame.text.lstrip()}", broken.rank)
@@ -74,13 +81,20 @@ def frames(stream: BufferedIOBase) -> Iterator[Frame]:
         yield broken
 
 
-def _drawn(stream: BufferedIOBase) -> Iterator[Frame]:
-    """Yield frames without the states of a bar that were drawn over."""
+def _drawn(stream: BufferedIOBase, ranks: dict[int, int]) -> Iterator[Frame]:
+    """Yield frames without the states of a bar that were drawn over.
+
+    A launcher puts its prefix before a line, not before what is drawn over it: `ranks` gets the rank of such lines.
+    """
     bar: tuple[int, bytes] | None = None
     others: dict[bytes, Held] = {}
     for number, lines in _blocks(stream):
         for line in lines:
             number += 1
+            if b"\r" in line and (rank := _rank(line[:PREFIX].decode("utf-8", "replace"))[0]) is not None:
+                if len(ranks) > MOST_RANKED_LINES:
+                    ranks.clear()
+                ranks[number] = rank
             for piece in line.split(b"\r") if b"\r" in line else (line,):
                 # The commonest piece by far, and the reason for this loop's form: a Keras bar inside an epoch. One that
                 # does not end as a bar does has something glued to it.
@@ -157,6 +171,15 @@ def _blocks(stream: BufferedIOBase) -> Iterator[tuple[int, list[bytes]]]:
             return
 
 
+def _rank(text: str) -> tuple[int | None, str]:
+    """Return the rank that launchers' prefixes name, None where they name none, and the text behind them."""
+    rank = None
+    while match := RANK.match(text):
+        rank = next((int(number) for number in match.groups() if number is not None), rank)
+        text = text[match.end() :]
+    return rank, text
+
+
 def _clean(number: int, piece: bytes) -> Iterator[Frame]:
     """Yield the frames of a piece: one, or several where messages are glued together."""
     if b"\x1b" in piece:
@@ -167,10 +190,7 @@ def _clean(number: int, piece: bytes) -> Iterator[Frame]:
     if not text.isprintable():
         text = LEFT_OVER.sub("", text)
     for part in GLUED.split(text) if any(mark in text for mark in GLUED_MARKS) else (text,):
-        rank = None
-        while match := RANK.match(part):
-            rank = next((int(number) for number in match.groups() if number is not None), rank)
-            part = part[match.end() :]
+        rank, part = _rank(part)
         if part[:1] in ("#", ">"):
             part = QUOTED.sub("", part, count=1)
         if "]<std" in part:

@@ -9,7 +9,7 @@ The order is one of causes, not of keywords:
 5. no reason: then it is completed where something shows that the work was done, else incomplete or unknown.
 """
 
-from hpcdl.collector.row import Row
+from hpcdl.collector.row import Evidence, Row
 from hpcdl.collector.story import Seen, Story
 
 NEXT: dict[str, str] = {
@@ -52,7 +52,7 @@ def judge(row: Row, story: Story) -> None:
     who = signs.last("epilogue", only="cancelled")
     if code == "cancelled" and who and who is not chosen:
         cause = f"{cause} ({who.sign.cause})"
-    _set(row, code, chosen, cause)
+    _set(row, code, chosen.evidence, cause)
 
 
 class Signs:
@@ -133,10 +133,10 @@ def _finished(row: Row, story: Story, signs: Signs) -> bool:
     return tested or signs.last("word") is not None
 
 
-def _set(row: Row, code: str, seen: Seen | None, cause: str | None = None) -> None:
+def _set(row: Row, code: str, evidence: Evidence | None, cause: str | None = None) -> None:
     row.outcome = code
     row.cause = None if code == "completed" else cause
-    row.evidence = seen.evidence if seen else None
+    row.evidence = evidence
     row.next_step = NEXT.get(code)
 
 
@@ -147,18 +147,20 @@ def _without_reason(row: Row, story: Story, signs: Signs, finished: bool) -> Non
     inside = story.training.stopped_inside
     planned = row.epochs_planned is not None and row.epochs_done is not None
     if success and (finished or not planned or not inside):
-        _set(row, "completed", success)
+        _set(row, "completed", success.evidence)
     elif finished and not inside:
-        _set(row, "completed", word)
+        _set(row, "completed", word.evidence if word else story.latest)
     elif stall:
-        _set(row, "crash", stall, stall.sign.cause)
+        _set(row, "crash", stall.evidence, stall.sign.cause)
     elif planned or inside:
-        _set(row, "incomplete", None, STOPPED)
+        _set(row, "incomplete", story.latest, STOPPED)
     elif row.partial:
-        _set(row, "incomplete", None, f"the log stops at {row.partial}, and nothing in it says why")
+        _set(row, "incomplete", story.latest, f"the log stops at {row.partial}, and nothing in it says why")
     elif word or story.training.tested:
-        _set(row, "completed", word)
+        _set(row, "completed", word.evidence if word else story.latest)
     elif weak and story.lines.get(weak.file, 0) - (weak.evidence.line or 0) <= NEAR_THE_END:
-        _set(row, weak.sign.code, weak, weak.sign.cause)
+        _set(row, weak.sign.code, weak.evidence, weak.sign.cause)
+    elif story.latest:
+        _set(row, "unknown", story.latest, "the log stops, and does not say how much was planned")
     else:
-        row.cause = "the log tells neither a result nor a reason for its end"
+        _set(row, "unknown", None, "the log tells neither a result nor a reason for its end")

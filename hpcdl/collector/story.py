@@ -64,6 +64,8 @@ class Story:
         self.signs: dict[tuple[str, str, str], Seen] = {}
         self.progress: dict[int, int] = {}
         """The order of the last event that shows training going on, by file."""
+        self.latest: Evidence | None = None
+        """Where that event stands, in the file that was read last."""
         self.order = 0
         self.lines: dict[int, int] = {}
         self._file = -1
@@ -123,6 +125,7 @@ class Story:
                 self.facts[event.name] = event.value
         elif self._is_leading(frame.rank) and self.training.see(event):
             self.progress[self._file] = self.order
+            self.latest = Evidence(self._name, frame.line, frame.text[:400])
 
     def _is_leading(self, rank: int | None) -> bool:
         """Tell whether a rank's training lines count: those of the lowest rank that writes any."""

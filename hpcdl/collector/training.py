@@ -135,7 +135,10 @@ class Training:
             if number > self.epochs[0].number:
                 return  # a late line of another rank
             self._new_fit()
-        values = {**self.open_values, **event.values} if number == self.open else event.values
+        values = event.values
+        if number == self.open:
+            point = self.point.values if self.point and self.point.epoch is not None else {}
+            values = {**point, **self.open_values, **event.values}
         self._complete(number, values, event.seconds)
 
     def _full_bar(self, bar: FullBar) -> None:

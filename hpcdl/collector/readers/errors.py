@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hpcdl.collector.events import Event, Sign
 
-SIGNALS = r"(Killed|Segmentation fault|Bus error|Aborted|Illegal instruction|Floating point exception)"
+SIGNALS = r"(Segmentation fault|Bus error|Aborted|Illegal instruction|Floating point exception)"
 
 
 class Rule(NamedTuple):
@@ -38,7 +38,12 @@ RULES = [
     # horovod/horovod#1350: a retry with a smaller size follows
     _rule("CUDA_ERROR_OUT_OF_MEMORY", r"CUDA_ERROR_OUT_OF_MEMORY", "oom_gpu", "warning"),
     _rule(
-        "Killed|fault|Bus error|Aborted|Illegal|Floating",
+        "Killed",
+        r"(?:^|line \d+:\s+\d+ +)Killed(?:\s|$)",
+        *("crash", "signal", "killed (SIGKILL): often for want of memory on the host"),
+    ),
+    _rule(
+        "fault|Bus error|Aborted|Illegal|Floating",
         rf"(?:^|line \d+:\s+\d+ +){SIGNALS}\b(?: \(core dumped\))?(?:\s|$)",
         *("crash", "signal", "{1}"),
     ),

@@ -88,6 +88,7 @@ WORLD = re.compile(
 )
 LISTED = re.compile(rf"(?:^|[:=] ?|array\()\[({NUMBER}(?:,\s*{NUMBER}){{1,20}})\]\)?$")
 TRAIN_VAL = re.compile(rf"\[Epoch (\d+)\] train=({NUMBER}) val=({NUMBER})")
+IMAGENET = re.compile(r" ?\* (?=(?:Acc|Prec)@1 )")  # the validation at the end of an epoch of PyTorch's example
 # PyTorch's tutorial on CIFAR-10
 OF_THE_NETWORK = re.compile(rf"Accuracy of the (?:network|model) on the \d+ test images: ({NUMBER}) ?%")
 DECREASED = re.compile(rf"((?:\w+ ){{0,5}}\w*[Ll]oss) decreased (?:from )?\(?{NUMBER} (?:to|-->) ({NUMBER})")
@@ -101,6 +102,7 @@ SAVED = re.compile(
     r"(?i)(?:successfully )?sav(?:ed|ing) (?:final |trained )?(?:model|weights|at)|(?:best )?(?:model|results) saved"
 )
 COMPLETE = re.compile(r"(?i)(?:optimization|training) (?:is )?(?:completed?|finished|done|ended)\b")
+OVER = re.compile(r"(?i)\b(?:finished|done|completed?|ended)\b")
 DURATIONS = ("time_s", "time_cost_s", "epoch_time_s", "elapsed_s", "elapsed_time_s", "duration_s")
 
 
@@ -149,6 +151,8 @@ def _numbers(text: str) -> list[Event]:
         return [_epoch_end(values, int(match[1]), None)]
     if " decreased " in text and (match := DECREASED.search(text)):
         return [Values({metric_name(match[1]): float(match[2])})]
+    if match := IMAGENET.match(text):
+        return [EpochEnd({f"val_{name}": value for name, value in pairs(text[match.end() :]).items()})]
     if "test images" in text and (match := OF_THE_NETWORK.search(text)):
         return [Tested({"accuracy": fraction(float(match[1]))})]
     epoch = EPOCH.search(text)
@@ -169,6 +173,8 @@ def _in_epoch(
 ) -> list[Event]:
     """Read a line that names an epoch; `text` is the rest of it."""
     if not measured:
+        if OVER.search(text):
+            return [_epoch_end(values, epoch, epochs)]
         if values and step is None:
             return [_epoch_end(values, epoch, epochs)]  # its duration
         bare = len(re.sub(r"[\W_]", "", text)) <= 12
