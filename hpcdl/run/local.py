@@ -93,11 +93,7 @@ class LocalRun:
         run = cls(job, num_ranks, folder, run_id)
         record.create(
             folder,
-            name=job.name,
-            id=run_id,
-            job=job.model_dump(mode="json"),
-            job_file=str(job_file),
-            job_digest=job.digest,
+            **record.of_job(job, job_file, run_id),
             scheduler="local",
             ranks=num_ranks,
             command=run._command,
@@ -122,15 +118,7 @@ class LocalRun:
         if known["status"] == "success":
             raise HpcdlError(f"{folder}: this run has finished; there is nothing to resume.")
         run = cls(load_job(folder / JOB_FILE), num_ranks or known["ranks"], folder, known["id"])
-        record.update(
-            folder,
-            status="running",
-            reason=None,
-            exit_code=None,
-            ended=None,
-            ranks=run._num_ranks,
-            command=run._command,
-        )
+        record.restart(folder, run._num_ranks, run._command)
         return run
 
     def follow(self) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcdl.files import write_atomically
+from hpcdl.job import Job
 
 RECORD_FILE = "record.json"
 """Fields of record.json, all of them there from the start and null while not known:
@@ -26,6 +27,10 @@ FIELDS = (
 ).split()
 
 
+STOPPED = 75
+"""Exit code of a run that a signal stopped and that left a checkpoint: EX_TEMPFAIL of sysexits.h, try again."""
+
+
 def create(folder: Path, **fields: Any) -> None:
     """Write the first record of a run into `folder`; fields that are not given are null."""
     given = {
@@ -40,6 +45,23 @@ def create(folder: Path, **fields: Any) -> None:
     }
     assert set(given) <= set(FIELDS), set(given) - set(FIELDS)
     _write(folder, {field: given.get(field) for field in FIELDS})
+
+
+def restart(folder: Path, ranks: int, command: list[str]) -> None:
+    """Note in the record of an unfinished run that it goes on, from this process."""
+    here = {"pid": os.getpid(), "host": socket.gethostname()}
+    update(folder, **here, ranks=ranks, command=command, status="running", reason=None, exit_code=None, ended=None)
+
+
+def of_job(job: Job, job_file: Path, run_id: str) -> dict[str, Any]:
+    """Return the fields that say which job a run is of."""
+    return {
+        "name": job.name,
+        "id": run_id,
+        "job": job.model_dump(mode="json"),
+        "job_file": str(job_file),
+        "job_digest": job.digest,
+    }
 
 
 def update(folder: Path, **fields: Any) -> None:

@@ -53,11 +53,7 @@ def _folder(us: World, job: Job, job_file: Path, runs: Path) -> Path:
             folder, run_id = make_run_folder(runs, job, job_id)
             record.create(
                 folder,
-                name=job.name,
-                id=run_id,
-                job=job.model_dump(mode="json"),
-                job_file=str(job_file),
-                job_digest=job.digest,
+                **record.of_job(job, job_file, run_id),
                 scheduler="slurm" if job_id else "local",
                 job_id=job_id,
                 ranks=us.size,

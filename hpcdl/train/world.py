@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from hpcdl.errors import HpcdlError
 from hpcdl.run.local import RANKS_VARIABLE
+from hpcdl.run.record import STOPPED
 
 LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Number of ranks as launchers state it; only read to notice that MPI is missing, never instead of MPI."""
@@ -27,7 +28,7 @@ class WorldError(HpcdlError):
 class Stopped(WorldError):
     """A signal asked the run to leave; it did, with a checkpoint, on all ranks together."""
 
-    exit_code = 75  # EX_TEMPFAIL of sysexits.h: not done, try again; the batch script requeues on it
+    exit_code = STOPPED
 
 
 @dataclass(frozen=True)

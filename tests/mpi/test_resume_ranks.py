@@ -74,6 +74,9 @@ def test_a_run_goes_on_after_a_signal_to_one_rank(whole, tmp_path, number):
         assert process.returncode == 75
         assert "SIGUSR1 stopped the run after" in record["reason"]
         assert errors.count("it goes on from its checkpoint") == 1
+        (row,) = json.loads(subprocess.check_output(hpcdl("collect", tmp_path / "runs", "--format", "json")))
+        assert row["outcome"] == "incomplete"
+        assert row["cause"] == record["reason"]
     else:
         assert process.returncode not in (0, 75)
     resumed = subprocess.run(hpcdl("resume", folder), capture_output=True, text=True, timeout=240)
