@@ -68,9 +68,9 @@ def check(requests: dict[str, str], shape: Shape, configuration: Configuration, 
     if (requests["per_task"] or shape.ntasks_per_gpu is not None) and shape.ntasks is None and fixed_nodes:
         assert shape.min_nodes is not None
         if shape.ntasks_per_gpu is not None:
-            shape.ntasks = shape.min_nodes * shape.ntasks_per_gpu
+            shape.ntasks = shape.min_nodes * shape.ntasks_per_gpu % 2**32
         elif shape.ntasks_per_node is not None:
-            shape.ntasks = shape.min_nodes * shape.ntasks_per_node
+            shape.ntasks = shape.min_nodes * shape.ntasks_per_node % 2**32
         elif shape.cpus_per_task is None:
             shape.ntasks = shape.min_nodes
     beyond_nodes = [key for key in ("cpus_per", "per_job", "per_socket", "per_task", "mem_per") if requests[key]]

@@ -11,6 +11,8 @@ from hpcdl.slurm.sbatch.refusal import Refusal
 
 _MOST_IN_A_RANGE = 64 * 1024
 _MOST_HOSTS = 1_000_000  # where sbatch itself would take minutes; no cluster has as many
+_SEPARATOR = re.compile(r"[\t, ]")
+_SEPARATORS = re.compile(r"[\t, ]*")
 _NUMBERED = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
 
 
@@ -51,17 +53,28 @@ def read_hosts(text: str) -> list[Range]:
 
 def _tokens(text: str) -> list[str]:
     """Split at commas and blanks outside brackets."""
-    tokens, depth, begin = [], 0, 0
-    for index, character in enumerate(text):
-        if character == "[" and "]" in text[index:]:
-            depth = 1
-        elif character == "]":
-            depth = 0
-        elif character in "\t, " and not depth:
-            tokens.append(text[begin:index])
-            begin = index + 1
-    tokens.append(text[begin:])
-    return [token for token in tokens if token]
+    tokens, begin = [], 0
+    while match := _SEPARATORS.match(text, begin):
+        begin = match.end()
+        if begin == len(text):
+            break
+        end, inside = _word_end(text, begin), begin
+        while True:
+            opening, closing = text.find("[", inside), text.find("]", inside)
+            if not 0 <= opening <= end or closing < opening:  # also: never closed, or closed before it is opened
+                break
+            if closing < end:
+                inside = closing + 1
+            else:
+                end = _word_end(text, closing)
+        tokens.append(text[begin:end])
+        begin = end
+    return tokens
+
+
+def _word_end(text: str, begin: int) -> int:
+    match = _SEPARATOR.search(text, begin)
+    return match.start() if match else len(text)
 
 
 def one_host(name: str) -> Range:

@@ -74,7 +74,9 @@ def _local(text: str, now: float) -> int:
             clock, length = _clock(rest)
             position += length
         else:
-            date, length = _date(rest)
+            before = date
+            (year, month, day), length = _date(rest)
+            date = (year or (before[0] if before else None), month, day)  # a year said before stays
             position += length
     return _combine(date, clock, today, now)
 

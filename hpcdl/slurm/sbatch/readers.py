@@ -8,7 +8,7 @@ import re
 
 from hpcdl.slurm.sbatch import binding, durations, gres, notices, placement
 from hpcdl.slurm.sbatch.kinds import Read
-from hpcdl.slurm.sbatch.numbers import count, int32, leading_integer
+from hpcdl.slurm.sbatch.numbers import LONG_MIN, count, int32, leading_integer
 from hpcdl.slurm.sbatch.refusal import Refusal
 from hpcdl.slurm.sbatch.request import Request
 
@@ -171,9 +171,9 @@ _MOST_NICE = 2**31 - 3
 
 def read_nice(request: Request, value: str | None) -> None:
     number = 100 if value is None else leading_integer(value)[0] or 0
-    if abs(number) > _MOST_NICE:
+    if abs(number) > _MOST_NICE and number != LONG_MIN:  # whose absolute value does not fit, and passes as 0
         raise Refusal(f"{value!r} is not between -{_MOST_NICE} and {_MOST_NICE}", rule="bad-value")
-    request.fields["nice"] = number
+    request.fields["nice"] = int32(number)
 
 
 def read_no_kill(request: Request, value: str | None) -> None:
