@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from hpcdl.cli import sandbox as cli
 from hpcdl.errors import HpcdlError
@@ -145,6 +146,16 @@ def test_settings_that_cannot_work_are_refused_before_anything_starts(
     for wrong in ("/tmp", "/etc", "/tmp/there-is-no-such-folder"):
         with pytest.raises(HpcdlError, match="give an existing folder below /tmp"):
             lifecycle.check(Settings("jureca", 4, share=(wrong,)))
+
+
+@pytest.mark.parametrize(
+    "command", [["down"], ["down", "--all"], ["status"], ["exec", "true"], ["fail", "node", "node01"]]
+)
+def test_without_root_every_command_says_so(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    result = CliRunner().invoke(cli.app, command)
+    assert isinstance(result.exception, HpcdlError)
+    assert "needs root: run it with sudo" in str(result.exception)
 
 
 def test_the_login_environment_drops_another_allocations_variables() -> None:

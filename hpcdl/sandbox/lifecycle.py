@@ -22,8 +22,7 @@ def check(settings: Settings) -> None:
         SandboxError: no root.
         SandboxUsageError: settings that contradict each other, or a shared folder that is none.
     """
-    if os.geteuid() != 0:
-        raise SandboxError("the sandbox makes network and mount namespaces, so it needs root: run it with sudo.")
+    namespaces.require_root()
     if settings.account and not settings.accounting:
         raise SandboxUsageError("--account needs --accounting: accounts live in Slurm's database.")
     for folder in settings.share:
@@ -76,8 +75,7 @@ def down(sandbox: Sandbox) -> bool:
     Raises:
         SandboxError: no root.
     """
-    if os.geteuid() != 0:
-        raise SandboxError("taking a sandbox down needs root: run it with sudo.")
+    namespaces.require_root()
     with state.lock():
         was_there = sandbox.keeper is not None or sandbox.folder.exists()
         _remove(sandbox)

@@ -57,8 +57,23 @@ def start(mark: str, setup: str, parent: int | None = None) -> int:
     return keepers()[mark]
 
 
+def require_root() -> None:
+    """Refuse to go on without root.
+
+    Raises:
+        SandboxError: we are somebody else.
+    """
+    if os.geteuid() != 0:
+        raise SandboxError("a sandbox lives in network and mount namespaces, so it needs root: run it with sudo.")
+
+
 def keepers() -> dict[str, int]:
-    """Return the PIDs of all live keepers by their mark."""
+    """Return the PIDs of all live keepers by their mark.
+
+    Raises:
+        SandboxError: no root: the environment of root's processes is not ours to read.
+    """
+    require_root()
     found = {}
     wanted = f"{MARK}=".encode()
     for folder in Path("/proc").iterdir():
