@@ -196,6 +196,7 @@ def test_the_cause_stands_before_the_cancellation_that_follows_from_it(row_of):
 def test_what_a_program_prints_while_it_is_cancelled_is_no_cause(row_of):
     assert row_of([*HALF, CANCEL + " ***", *TRACEBACK, "RuntimeError: DataLoader worker killed"]).outcome == "cancelled"
     assert row_of([*HALF, *TRACEBACK, "KeyboardInterrupt", CANCEL + " ***"]).outcome == "cancelled"
+    assert row_of([CANCEL + " ***", "forrtl: error (78): process killed (SIGTERM)"]).outcome == "cancelled"
 
 
 def test_consequences_are_not_the_cause(row_of):

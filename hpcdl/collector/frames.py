@@ -6,7 +6,7 @@ Here all of that becomes frames: pieces of clean text with the number of their l
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ MOST_RANKED_LINES = 1000
 
 BACKSPACES = re.compile(rb"\x08+\r?")
 ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-BAR_ENDS = tuple(bytes([byte]) for byte in b"0123456789s ")
+INSIDE = b" - ETA: "
+BAR_ENDS = frozenset(b"0123456789s ")
 KERAS_3 = re.compile(rb"(?:\x1b\[1m)? *(\d+)/(\d+|Unknown)(?:\x1b| )")
 LEFT_OVER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -91,30 +92,43 @@ def _drawn(stream: BufferedIOBase, ranks: dict[int, int]) -> Iterator[Frame]:
     for number, lines in _blocks(stream):
         for line in lines:
             number += 1
-            if b"\r" in line and (rank := _rank(line[:PREFIX].decode("utf-8", "replace"))[0]) is not None:
-                if len(ranks) > MOST_RANKED_LINES:
-                    ranks.clear()
-                ranks[number] = rank
-            for piece in line.split(b"\r") if b"\r" in line else (line,):
-                # The commonest piece by far, and the reason for this loop's form: a Keras bar inside an epoch. One that
-                # does not end as a bar does has something glued to it.
-                if b" - ETA: " in piece and piece[-1:] in BAR_ENDS and len(piece) < 400:
-                    bar = number, piece
-                    continue
+            if not line:
+                continue
+            # The commonest line by far, and the reason for this loop's form: a Keras bar inside an epoch. One that does
+            # not end as a bar does has something glued to it.
+            if INSIDE in line and line[-1] in BAR_ENDS and b"\r" not in line and len(line) < 400:
+                bar = number, line
+                continue
+            pieces: Sequence[bytes] = (line,)
+            if b"\r" in line:
+                pieces = line.split(b"\r")
+                _note_rank(ranks, number, line)
+            for piece in pieces:
                 if not piece:
                     continue
-                if drawn := _drawn_over(piece):
+                if INSIDE in piece and piece[-1] in BAR_ENDS and len(piece) < 400:
+                    bar = number, piece
+                elif drawn := _drawn_over(piece):
                     key, complete = drawn
                     if key not in others or (others[key].complete and not complete):
                         yield from _release(bar, others)
                         bar = None
                     others[key] = Held(number, piece, complete)
-                    continue
-                if bar or others:
-                    yield from _release(bar, others)
-                    bar = None
-                yield from _clean(number, piece)
+                else:
+                    if bar or others:
+                        yield from _release(bar, others)
+                        bar = None
+                    yield from _clean(number, piece)
     yield from _release(bar, others)
+
+
+def _note_rank(ranks: dict[int, int], number: int, line: bytes) -> None:
+    """Note the rank of a line that is drawn over, where a launcher put one before it."""
+    rank, _ = _rank(line[:PREFIX].decode("utf-8", "replace"))
+    if rank is not None:
+        if len(ranks) > MOST_RANKED_LINES:
+            ranks.clear()
+        ranks[number] = rank
 
 
 class Held(NamedTuple):

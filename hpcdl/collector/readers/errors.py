@@ -64,7 +64,7 @@ RULES = [
         "application",
         "a rank stalled: {0}",
     ),
-    _rule("forrtl|STOP", r"^forrtl: .*|^STOP .*", "crash", "application"),
+    _rule("forrtl", r"^forrtl: .*", "crash", "application"),
     _rule(
         "MPI_ABORT|Abort(|Fatal error in",
         r"MPI_ABORT was invoked on rank \d+.*|Abort\(-?\d+\) on node \d+ \(rank \d+ in comm \d+\).*"
