@@ -198,10 +198,6 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
         row.outcome = "time_limit" if stopped[1] == "SIGUSR1" else "cancelled"
         row.cause, row.evidence = reason, Evidence(record_file if record else metrics_file, None, str(reason))
         row.next_step = "submit it again with the same folder: it goes on from its checkpoint"
-    elif exit_code == run_record.STOPPED:
-        row.outcome, row.cause = "incomplete", reason
-        row.evidence = Evidence(record_file, None, f"exit_code {exit_code}: {reason}")
-        row.next_step = f"go on from its checkpoint: hpcdl resume {folder}"
     elif status == "aborted" or end or exit_code:
         row.outcome = "crash_after_training" if finished and row.test_loss is not None else "crash"
         row.cause = reason or _exit_text(exit_code) or "the run was aborted; it gave no reason"

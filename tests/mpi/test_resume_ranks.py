@@ -75,7 +75,7 @@ def test_a_run_goes_on_after_a_signal_to_one_rank(whole, tmp_path, number):
         assert "SIGUSR1 stopped the run after" in record["reason"]
         assert errors.count("it goes on from its checkpoint") == 1
         (row,) = json.loads(subprocess.check_output(hpcdl("collect", tmp_path / "runs", "--format", "json")))
-        assert row["outcome"] == "incomplete"
+        assert row["outcome"] == "time_limit"  # what Slurm sends SIGUSR1 for
         assert row["cause"] == record["reason"]
     else:
         assert process.returncode not in (0, 75)
