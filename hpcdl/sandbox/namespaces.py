@@ -7,6 +7,7 @@ mounts and takes the network down. Nothing about it is written to disk, so no cr
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hpcdl.sandbox.errors import SandboxError
@@ -15,7 +16,7 @@ from hpcdl.sandbox.waiting import wait_until
 MARK = "HPCDL_SANDBOX_KEEPER"
 KINDS = ["--mount", "--uts", "--ipc", "--net", "--pid"]
 # SIGCHLD ignored: the kernel then reaps the orphans that a PID namespace hands to its first process.
-KEEP = "echo ready\nexec env --ignore-signal=CHLD sleep infinity >/dev/null 2>&1\n"
+KEEP = "exec env --ignore-signal=CHLD sleep infinity >/dev/null 2>&1\n"
 
 
 def start(mark: str, setup: str, parent: int | None = None) -> int:
@@ -47,14 +48,28 @@ def start(mark: str, setup: str, parent: int | None = None) -> int:
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    process.stdin.write(setup + KEEP)
-    process.stdin.close()
     with process.stdout, process.stderr:
-        if process.stdout.readline() != "ready\n":
-            raise SandboxError(f"{mark}: the kernel refused the namespaces: {process.stderr.read().strip()}")
-    # Between `ready` and `sleep` lie two exec calls, during which /proc shows an empty environment.
-    wait_until(lambda: mark in keepers(), 10, f"the keeper of {mark}")
-    return keepers()[mark]
+        # If we are killed before the last line, the shell finds its input at an end and takes the namespaces with it.
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(setup + "\necho ready\n")
+            process.stdin.flush()
+            if process.stdout.readline() == "ready\n":
+                process.stdin.write(KEEP)
+                process.stdin.close()
+                return _wait_for(mark)
+        raise SandboxError(f"{mark}: the kernel refused the namespaces: {process.stderr.read().strip()}")
+
+
+def _wait_for(mark: str) -> int:
+    """Return the PID of a keeper that is about to be one."""
+    found: dict[str, int] = {}
+
+    def look() -> bool:
+        found.update(keepers())
+        return mark in found
+
+    wait_until(look, 10, f"the keeper of {mark}")
+    return found[mark]
 
 
 def require_root() -> None:
@@ -80,6 +95,8 @@ def keepers() -> dict[str, int]:
         if not folder.name.isdigit():
             continue
         try:
+            if (folder / "comm").read_text() != "sleep\n":
+                continue  # a shell on its way to become a keeper, whose environment is away while it changes
             variables = (folder / "environ").read_bytes().split(b"\0")
             mark = next((word[len(wanted) :].decode() for word in variables if word.startswith(wanted)), None)
             # The keeper is number 1 in its own PID namespace; `unshare`, which waits for it outside, is not.

@@ -25,7 +25,7 @@ def test_an_array_of_a_thousand_tasks_completes(idle: Slurm) -> None:
     job = idle.submit("true", f"--array=1-{NUM_JOBS}", "--mem=10M", "--output=/dev/null")
 
     def completed() -> int:
-        states = idle.out("sacct", "-X", "--noheader", "--array", f"--jobs={job}", "--format=State").split()
+        states = idle.out("sacct", "-X", "--noheader", f"--jobs={job}", "--format=State").split()
         return states.count("COMPLETED")
 
     wait_until(lambda: completed() == NUM_JOBS, 180, f"{NUM_JOBS} tasks ({completed()} are done)")
