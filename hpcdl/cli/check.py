@@ -51,6 +51,7 @@ def _of_job(job_file: Path, site: str | None, changes: list[str]):  # type: igno
     from hpcdl.settings import load_settings
     from hpcdl.site import load_site
     from hpcdl.slurm.preflight.check import preflight
+    from hpcdl.slurm.preflight.data import check_data
     from hpcdl.slurm.preflight.problem import Problem
 
     settings = load_settings()
@@ -60,9 +61,10 @@ def _of_job(job_file: Path, site: str | None, changes: list[str]):  # type: igno
         text = script.render(job, str(job_file), profile, settings, changes)
     except SiteError as error:
         return [Problem("site", str(error).rstrip("."), "change the job, or choose another site")]
+    data = list(check_data(job, profile))
     if profile.scheduler != "slurm":
-        return []  # no sbatch reads the script
+        return data  # no sbatch reads the script
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{job.name}.sh"
         path.write_text(text)
-        return preflight(text.encode(), path, profile)
+        return [*preflight(text.encode(), path, profile), *data]

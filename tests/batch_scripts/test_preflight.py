@@ -204,6 +204,24 @@ def test_a_job_file_is_checked_as_its_script():
     assert "has 4" in result.stdout
 
 
+def test_absent_data_are_told_with_the_way_to_them_and_unknown_data_stop_the_job(tmp_path, monkeypatch):
+    for variable in ("HPCDL_DATA", "XDG_CACHE_HOME", "KERAS_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    job = Path(__file__).parents[2] / "jobs" / "mnist_lecture.yaml"
+    result = run(job, "--site", "jureca-dc", "--set", "slurm.account=example")
+    assert (
+        "warning: the data set mnist is not on this machine, and the compute nodes of jureca-dc have no internet"
+        in (result.stdout)
+    )
+    assert "remedy: hpcdl fetch mnist" in result.stdout
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-labels-idx1-ubyte").touch()
+    assert "the data set" not in run(job, "--site", "jureca").stdout
+    result = run(job, "--site", "jureca", "--set", "train.data=mnits")
+    assert result.exit_code == 1
+    assert "'mnits' is no data set; there are digits, mnist" in result.stdout
+
+
 GOLDEN = [path for path in (Path(__file__).parents[1] / "golden").glob("*") if path.read_bytes().startswith(b"#!")]
 
 

@@ -8,7 +8,7 @@ class Problem:
     """What would go wrong, and the remedy.
 
     Attributes:
-        subject: what it is about: "script", "site", "place", "environment" or "slurm".
+        subject: what it is about: "script", "site", "place", "data", "environment" or "slurm".
         what: what is wrong and what would happen, one sentence.
         remedy: what to do, one sentence.
         stops: whether the job cannot work as it is; otherwise it is only likely to be a mistake.

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from hpcdl.errors import DataError
+from hpcdl.train.data import mnist
 from hpcdl.train.data.digits import load_digits
-from hpcdl.train.data.mnist import fetch_mnist, is_here, load_mnist
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,19 @@ class Dataset:
 
 
 LOADERS: dict[str, Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]] = {
-    "mnist": load_mnist,
+    "mnist": mnist.load_mnist,
     "digits": load_digits,
 }
+
+
+def is_here(name: str) -> bool:
+    """Whether a data set is on this machine, whole or not.
+
+    Raises:
+        DataError: the name is unknown.
+    """
+    _check_name(name)
+    return name != "mnist" or mnist.is_here()
 
 
 def prepare(name: str) -> None:
@@ -49,9 +59,8 @@ def prepare(name: str) -> None:
     Raises:
         DataError: the name is unknown, or the data are neither here nor to be had.
     """
-    _check_name(name)
-    if name == "mnist" and not is_here():
-        fetch_mnist()
+    if not is_here(name):
+        mnist.fetch_mnist()
 
 
 def load_dataset(name: str) -> Dataset:
