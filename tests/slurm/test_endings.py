@@ -163,6 +163,7 @@ def keep(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def _neutral(text: str, slurm: Slurm, job: str) -> str:
     """Put example values in the place of this machine's: folder, user, job id."""
     text = text.replace(str(slurm.folder), "/home/user/run").replace("root(0)", "user(1000)").replace("by 0", "by 1000")
-    text = re.sub(r"uid[= ]0\b", "uid=1000", text)
+    text = text.replace(sys.executable, "/home/user/venv/bin/python").replace(slurm.sandbox.name, "default")
+    text = re.sub(r"job\d{5}/slurm_script", "job01234/slurm_script", text)
     text = re.sub(r"script-\d+\.sh", "job.sh", text)
     return re.sub(rf"(?<![\d:.=]){job}(?!\d)|(?<=Id=){job}(?!\d)|(?<=StepId=){job}(?!\d)", "1234", text)
