@@ -115,7 +115,13 @@ def test_one_rank_gives_the_same_numbers_with_and_without_horovod(tmp_path):
 def test_an_interrupted_run_stops_its_ranks_and_is_recorded(tmp_path):
     command = [sys.executable, "-m", "hpcdl", "run", str(JOB), "-n", "2", "--runs", str(tmp_path), *SHORT]
     command += ["--set", "train.epochs=1000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+
+    def as_at_a_terminal():  # a shell that starts the tests in the background lets them ignore SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=as_at_a_terminal
+    ) as process:
         for line in process.stdout:
             if line.startswith("Epoch 2/"):
                 break
