@@ -42,7 +42,7 @@ def _settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of the real MNIST. Where it is not there the test is skipped, in CI it fails."""
-    folder = Path(os.environ.get("HPCDL_DATA", "")) / "mnist"
+    folder = Path(os.environ.get("HPCDL_DATA", "")).resolve() / "mnist"
     if os.environ.get("HPCDL_DATA") and folder.is_dir():
         return folder
     message = "the real MNIST is not there: set HPCDL_DATA to the folder that holds mnist/"

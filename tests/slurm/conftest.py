@@ -39,8 +39,10 @@ def _root_and_packages() -> None:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The folders below /tmp that jobs of the tests need: the checkout, the Python environment, the tests' own."""
+    """The folders below /tmp that jobs of the tests need: checkout, Python environment, data, the tests' own."""
     wanted = {ROOT, Path(sys.prefix).resolve(), tmp_path_factory.getbasetemp().resolve()}
+    if os.environ.get("HPCDL_DATA"):
+        wanted.add(Path(os.environ["HPCDL_DATA"]).resolve())
     return sorted(str(folder) for folder in wanted if folder.is_relative_to("/tmp"))
 
 
