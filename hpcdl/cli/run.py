@@ -104,6 +104,7 @@ def _follow(local: "LocalRun") -> None:
     """Start a run and print what it says, on a terminal with a progress bar below; leave with its exit code."""
     import json
     import sys
+    from contextlib import closing
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -111,11 +112,12 @@ def _follow(local: "LocalRun") -> None:
     print(f"Run {local.folder}")
     console = Console(highlight=False, markup=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[steps]}"))
-    with Progress(
+    progress = Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    )
+    with closing(local.follow()) as lines, progress as bar:
         task = bar.add_task("starting", total=None, steps="")
-        for line in local.follow():
+        for line in lines:
             if line.source == "output":
                 bar.console.print(line.text) if console.is_terminal else print(line.text, flush=True)
             elif line.source == "error":

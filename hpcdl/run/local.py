@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,11 +121,11 @@ class LocalRun:
         record.restart(folder, run._num_ranks, run._command)
         return run
 
-    def follow(self) -> Iterator[Line]:
+    def follow(self) -> Generator[Line, None, None]:
         """Start the ranks and yield what they say until the last of them has ended.
 
         Their logs are files from the first line on, so that nothing is lost with this process. An interruption ends
-        the ranks and is recorded.
+        the ranks and is recorded; close the generator when you stop reading it early.
         """
         began = time.monotonic()
         reason = None
@@ -139,8 +139,8 @@ class LocalRun:
             )
         try:
             yield from self._lines(process)
-        except BaseException as interruption:
-            reason = f"stopped by {type(interruption).__name__}"
+        except BaseException:  # Ctrl-C here or, when it came to who reads the lines, the end of this generator
+            reason = "interrupted"
             _stop(process)
             raise
         finally:

@@ -130,7 +130,7 @@ def test_an_interrupted_run_stops_its_ranks_and_is_recorded(tmp_path):
     assert process.returncode == 130
     record = json.loads(next(tmp_path.glob("*/record.json")).read_text())
     assert record["status"] == "aborted"
-    assert record["reason"] == "stopped by KeyboardInterrupt"
+    assert record["reason"] == "interrupted"
     (row,) = json.loads(hpcdl("collect", tmp_path, "--format", "json").stdout)
     assert row["outcome"] not in ("completed", "running")
     assert row["test_accuracy"] is None
