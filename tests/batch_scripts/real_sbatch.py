@@ -1,9 +1,11 @@
 """The real sbatch, with no controller to talk to: it reads a script, prints what it understood and gives up."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +37,8 @@ ACCEPTED = (
 
 def start(folder: Path) -> "RealSbatch":
     """Return the real sbatch; install Debian's slurm-client where that is possible, otherwise skip, or fail in CI."""
-    if not shutil.which("sbatch") and os.getuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "--no-install-recommends", "slurm-client"]
-        for command in (install, ["apt-get", "update"], install):
-            if shutil.which("sbatch"):
-                break
-            subprocess.run(command, check=False, capture_output=True, env=environment)
+    if os.getuid() == 0 and shutil.which("apt-get"):
+        _install()
     sbatch = RealSbatch(folder)
     version = "none"
     if shutil.which("sbatch"):
@@ -50,6 +47,18 @@ def start(folder: Path) -> "RealSbatch":
     if "22.05" not in version:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{HOW} (found: {version.strip()})")
     return sbatch
+
+
+def _install() -> None:
+    """Install Debian's slurm-client if sbatch is missing; test workers side by side wait for the first of them."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "--no-install-recommends", "slurm-client"]
+    with open(Path(tempfile.gettempdir()) / "hpcdl-tests-apt.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (install, ["apt-get", "update"], install):
+            if shutil.which("sbatch"):
+                break
+            subprocess.run(command, check=False, capture_output=True, env=environment)
 
 
 @dataclass
