@@ -97,7 +97,7 @@ def fetch(data: str = typer.Argument(..., help="The data set: mnist.")) -> None:
 
     prepare(data)
     loaded = load_dataset(data)
-    print(f"{data}: {len(loaded.train_images)} training and {len(loaded.test_images)} test images, checked.")
+    print(f"{data}: {len(loaded.train_inputs)} training and {len(loaded.test_inputs)} test images, checked.")
 
 
 def _follow(local: "LocalRun") -> None:

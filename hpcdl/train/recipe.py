@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hpcdl.job import Augmentation, Optimizer, Schedule, Training
+from hpcdl.training import Augmentation, Optimizer, Schedule, Training
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,

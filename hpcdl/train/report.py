@@ -71,8 +71,8 @@ class Report:
             steps_per_epoch=steps,
             parameters=parameters,
             train_images=num_train,
-            validation_images=len(data.train_images) - num_train,
-            test_images=len(data.test_images),
+            validation_images=len(data.train_inputs) - num_train,
+            test_images=len(data.test_inputs),
             data={"name": data.name, "sha256": data.digest},
             precision=precision,
             rank_map=rank_map,
@@ -92,15 +92,15 @@ class Report:
             f"{optimizer.learning_rate:g} ({training.schedule.name}); {training.batch_size} images per rank and step, "
             f"{global_batch} over all"
         )
-        self._print(f"{len(data.train_images)} train samples")
-        self._print(f"{len(data.test_images)} test samples")
-        if num_train < len(data.train_images):
-            self._print(f"Train on {num_train} samples, validate on {len(data.train_images) - num_train} samples")
+        self._print(f"{len(data.train_inputs)} train samples")
+        self._print(f"{len(data.test_inputs)} test samples")
+        if num_train < len(data.train_inputs):
+            self._print(f"Train on {num_train} samples, validate on {len(data.train_inputs) - num_train} samples")
         for key, value in {
             "seed": training.seed,
             "global_batch_size": global_batch,
             "train_samples": num_train,
-            "eval_samples": len(data.test_images),
+            "eval_samples": len(data.test_inputs),
             "opt_name": optimizer.name,
             "opt_base_learning_rate": optimizer.learning_rate,
         }.items():

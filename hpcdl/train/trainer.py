@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from hpcdl.errors import DataError
-from hpcdl.job import Job, Training
+from hpcdl.job import Job
 from hpcdl.train import recipe
+from hpcdl.train.build import build_model
 from hpcdl.train.checkpoint import (
     MODEL_FILE,
     capture,
@@ -25,9 +26,9 @@ from hpcdl.train.data import Dataset, load_dataset, prepare
 from hpcdl.train.device import claim_device, versions
 from hpcdl.train.evaluate import evaluate, scale_pixels
 from hpcdl.train.horovod import HorovodModel, average_statistics, check_weights, global_metrics, synchronize
-from hpcdl.train.models import find_model
 from hpcdl.train.report import Report
 from hpcdl.train.world import Stopped, World, WorldError, world
+from hpcdl.training import Training
 
 BLOCK_STEPS = 20
 """Steps that one call into TensorFlow makes, between two looks at the loss."""
@@ -76,15 +77,15 @@ def train(job: Job, folder: Path) -> None:
                     raise Stopped(f"{signal_name} stopped the run after step {step}; it goes on from its checkpoint.")
             metrics = global_metrics(model)
             average_statistics(model)
-            if num_train < len(data.train_images):
-                validated = evaluate(model, data.train_images[num_train:], data.train_labels[num_train:])
+            if num_train < len(data.train_inputs):
+                validated = evaluate(model, data.train_inputs[num_train:], data.train_targets[num_train:])
                 metrics |= dict(zip(("val_loss", "val_accuracy"), validated, strict=True))
             report.end_epoch(step, float(model.optimizer.learning_rate), metrics)
             save(us, model, folder, step, steps, training)
             if signal_name and step < steps * training.epochs:
                 raise Stopped(f"{signal_name} stopped the run after epoch {epoch}; it goes on from its checkpoint.")
         digest = check_weights(model, step)
-        test_loss, test_accuracy = evaluate(model, data.test_images, data.test_labels)
+        test_loss, test_accuracy = evaluate(model, data.test_inputs, data.test_targets)
         if us.rank == 0:
             save_model(model, folder / MODEL_FILE)
         report.end(test_loss, test_accuracy, digest)
@@ -119,7 +120,7 @@ def divide(training: Training, data: Dataset, us: World) -> tuple[int, int]:
     Raises:
         WorldError: there are too few images for one step.
     """
-    num_train = int(len(data.train_images) * (1 - training.validation_split))
+    num_train = int(len(data.train_inputs) * (1 - training.validation_split))
     steps = num_train // (training.batch_size * us.size)
     if not steps:
         raise WorldError(
@@ -129,29 +130,13 @@ def divide(training: Training, data: Dataset, us: World) -> tuple[int, int]:
     return num_train, steps
 
 
-def build_model(training: Training, data: Dataset, precision: str, steps: int) -> HorovodModel:
-    """Return the compiled model of a job; `steps` is the number of steps of the whole run."""
-    inputs, outputs = find_model(training.model)(data.train_images.shape[1:], data.num_classes, training.dropout)
-    model = HorovodModel(inputs, outputs, name=training.model)
-    model.micro_batches = training.micro_batches
-    model.compile(
-        recipe.make_optimizer(training.optimizer, training.schedule, precision, steps),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
-        metrics=["accuracy"],
-    )
-    nothing = tf.zeros((1, data.num_classes))
-    model.compute_metrics(None, nothing, nothing)  # metrics get their variables in use; a checkpoint may bring values
-    model.reset_metrics()
-    return model
-
-
 def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: World) -> Callable[..., Any]:
     """Return a function that makes one training step for each row of `indices` and returns loss and accuracy so far.
 
     Images stay on the device as uint8 and are picked, changed and scaled inside the graph: one call into TensorFlow
     makes many steps, and Python is out of the loop.
     """
-    images, labels = tf.constant(data.train_images), tf.constant(data.train_labels)
+    images, labels = tf.constant(data.train_inputs), tf.constant(data.train_targets)
     first, total = us.rank * training.batch_size, us.size * training.batch_size
 
     def one_step(indices: Any, step: Any) -> Any:

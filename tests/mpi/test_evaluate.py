@@ -20,7 +20,7 @@ def test_one_and_two_ranks_count_every_image_once_and_agree_to_the_last_bit(run_
     model = keras.Model(*find_model("mnist_cnn")((28, 28, 1), 10))
     data = load_dataset("mnist")
     model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(scale_pixels(data.train_images[:6400]), data.train_labels[:6400], batch_size=128, verbose=0)
+    model.fit(scale_pixels(data.train_inputs[:6400]), data.train_targets[:6400], batch_size=128, verbose=0)
     save_model(model, tmp_path / "model.keras")
 
     results = {}
@@ -31,7 +31,7 @@ def test_one_and_two_ranks_count_every_image_once_and_agree_to_the_last_bit(run_
         results[num_ranks] = json.loads(output.read_text())
     assert results[1] == results[2]
 
-    probabilities = model.predict(scale_pixels(data.test_images[:IMAGES]), verbose=0)
-    right = int((probabilities.argmax(axis=1) == data.test_labels[:IMAGES]).sum())
+    probabilities = model.predict(scale_pixels(data.test_inputs[:IMAGES]), verbose=0)
+    right = int((probabilities.argmax(axis=1) == data.test_targets[:IMAGES]).sum())
     assert 0.85 < right / IMAGES < 0.999, "a network that is neither useless nor perfect"
     assert round(results[1][1] * IMAGES) == right

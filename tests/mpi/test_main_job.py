@@ -83,10 +83,10 @@ def test_the_saved_model_loads_in_plain_keras_and_has_the_reported_accuracy(fini
     assert ended.stdout == "False\n", ended.stderr
     data = load_dataset("digits")
     model = keras.models.load_model(folder / "model.keras")
-    predicted = model.predict(scale_pixels(data.test_images), verbose=0).argmax(axis=1)
+    predicted = model.predict(scale_pixels(data.test_inputs), verbose=0).argmax(axis=1)
     events, _ = runlog.read_events((folder / runlog.METRICS_FILE).read_text().splitlines())
     reported = next(event for event in events if event["event"] == "test")["test_accuracy"]
-    assert reported == pytest.approx(np.mean(predicted == data.test_labels), abs=1e-9)
+    assert reported == pytest.approx(np.mean(predicted == data.test_targets), abs=1e-9)
     assert reported > 0.8
 
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcdl.errors import DataError
-from hpcdl.job import Training
 from hpcdl.train.data import load_dataset
 from hpcdl.train.trainer import blocks, epoch_order
 from hpcdl.train.world import World
+from hpcdl.training import Training
 
 
 def training(**values) -> Training:
@@ -20,12 +20,12 @@ def training(**values) -> Training:
 
 def test_digits_are_real_digits_in_the_shape_of_mnist():
     data = load_dataset("digits")
-    assert data.train_images.shape == (1437, 28, 28, 1)
-    assert data.test_images.shape == (360, 28, 28, 1)
-    assert data.train_images.dtype == np.uint8
-    assert data.train_images.max() == 255
-    assert data.train_labels[:10].tolist() == list(range(10))  # scikit-learn's file begins so
-    assert data.train_images[:, :4].max() == 0, "a border as MNIST's"
+    assert data.train_inputs.shape == (1437, 28, 28, 1)
+    assert data.test_inputs.shape == (360, 28, 28, 1)
+    assert data.train_inputs.dtype == np.uint8
+    assert data.train_inputs.max() == 255
+    assert data.train_targets[:10].tolist() == list(range(10))  # scikit-learn's file begins so
+    assert data.train_inputs[:, :4].max() == 0, "a border as MNIST's"
 
 
 def test_an_unknown_data_set_is_refused_with_those_that_there_are():
@@ -35,11 +35,11 @@ def test_an_unknown_data_set_is_refused_with_those_that_there_are():
 
 def test_the_digest_changes_with_one_pixel_and_with_one_label():
     data = load_dataset("digits")
-    images, labels = data.train_images.copy(), data.train_labels.copy()
+    images, labels = data.train_inputs.copy(), data.train_targets.copy()
     images[3, 9, 9] ^= 1
     labels[0] += 1
     digests = {data.digest} | {
-        dataclasses.replace(data, **change).digest for change in ({"train_images": images}, {"train_labels": labels})
+        dataclasses.replace(data, **change).digest for change in ({"train_inputs": images}, {"train_targets": labels})
     }
     assert len(digests) == 3
 

@@ -40,13 +40,13 @@ def unpack(folder: Path, name: str) -> Path:
 def test_packed_and_unpacked_files_give_the_published_images(folder):
     unpack(folder, "train-labels-idx1-ubyte")
     data = load_dataset("mnist")
-    assert data.train_images.shape == (60000, 28, 28, 1)
-    assert data.test_images.shape == (10000, 28, 28, 1)
-    assert data.train_images.dtype == np.uint8
+    assert data.train_inputs.shape == (60000, 28, 28, 1)
+    assert data.test_inputs.shape == (10000, 28, 28, 1)
+    assert data.train_inputs.dtype == np.uint8
     assert data.num_classes == 10
-    assert data.train_labels[:5].tolist() == [5, 0, 4, 1, 9]  # the first digits, known from every tutorial
-    assert data.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
-    assert round(float(data.train_images.mean() / 255), 4) == 0.1307  # the published mean of MNIST
+    assert data.train_targets[:5].tolist() == [5, 0, 4, 1, 9]  # the first digits, known from every tutorial
+    assert data.test_targets[:5].tolist() == [7, 2, 1, 0, 4]
+    assert round(float(data.train_inputs.mean() / 255), 4) == 0.1307  # the published mean of MNIST
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_archive_that_keras_keeps_serves_too(folder, tmp_path):
     archive = tmp_path / "keras" / "datasets" / "mnist.npz"
     archive.parent.mkdir(parents=True)
     np.savez(archive, x_train=arrays[0], y_train=arrays[1], x_test=arrays[2], y_test=arrays[3])
-    assert load_dataset("mnist").train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert load_dataset("mnist").train_targets[:5].tolist() == [5, 0, 4, 1, 9]
 
     arrays[2][0, 0, 0] ^= 1
     np.savez(archive, x_train=arrays[0], y_train=arrays[1], x_test=arrays[2], y_test=arrays[3])

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from hpcdl.errors import JobFileError
-from hpcdl.job import Augmentation, Optimizer, Schedule
 from hpcdl.train import recipe
 from hpcdl.train.models import find_model
+from hpcdl.training import Augmentation, Optimizer, Schedule
 
 
 def test_the_lectures_network_has_its_parameters_and_gives_probabilities():

@@ -14,24 +14,24 @@ from hpcdl.train.data.digits import load_digits
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with class labels, in memory."""
+    """Inputs with what is to be said of them, in memory."""
 
     name: str
-    train_images: np.ndarray
-    """uint8, shape (num_train, height, width, channels), values 0..255."""
-    train_labels: np.ndarray
-    """int64, shape (num_train,), values 0..num_classes - 1."""
-    test_images: np.ndarray
-    """As train_images, shape (num_test, height, width, channels)."""
-    test_labels: np.ndarray
-    """As train_labels, shape (num_test,)."""
+    train_inputs: np.ndarray
+    """Images: uint8, shape (num_train, height, width, channels), values 0..255."""
+    train_targets: np.ndarray
+    """Classes: int64, shape (num_train,), values 0..num_classes - 1."""
+    test_inputs: np.ndarray
+    """As train_inputs, shape (num_test, height, width, channels)."""
+    test_targets: np.ndarray
+    """As train_targets, shape (num_test,)."""
     num_classes: int
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over shapes and values: all ranks of a run must have the same."""
         digest = hashlib.sha256()
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+        for array in (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets):
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -70,8 +70,8 @@ def load_dataset(name: str) -> Dataset:
         DataError: the name is unknown, or the data are absent, incomplete or corrupt.
     """
     _check_name(name)
-    train_images, train_labels, test_images, test_labels = LOADERS[name]()
-    return Dataset(name, train_images, train_labels, test_images, test_labels, int(train_labels.max()) + 1)
+    train_inputs, train_targets, test_inputs, test_targets = LOADERS[name]()
+    return Dataset(name, train_inputs, train_targets, test_inputs, test_targets, int(train_targets.max()) + 1)
 
 
 def _check_name(name: str) -> None:

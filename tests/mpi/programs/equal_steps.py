@@ -8,10 +8,10 @@ import sys
 import keras
 import numpy as np
 
-from hpcdl.job import Optimizer, Training
 from hpcdl.train import horovod, trainer
 from hpcdl.train.data import load_dataset
 from hpcdl.train.world import world
+from hpcdl.training import Optimizer, Training
 
 STEPS = 6
 output, global_batch = sys.argv[1], int(sys.argv[2])
@@ -20,8 +20,8 @@ if "alone" in sys.argv:
     horovod.allreduce_gradients = lambda gradients, wire=None: gradients
 
 data = load_dataset("digits")
-images = data.train_images[: STEPS * global_batch].astype(np.float32) / 255
-targets = np.eye(10, dtype=np.float32)[data.train_labels[: STEPS * global_batch]]
+images = data.train_inputs[: STEPS * global_batch].astype(np.float32) / 255
+targets = np.eye(10, dtype=np.float32)[data.train_targets[: STEPS * global_batch]]
 batch = global_batch // us.size
 mine = np.arange(STEPS * global_batch).reshape(STEPS, us.size, batch)[:, us.rank].ravel()  # as an epoch deals them
 
@@ -87,7 +87,7 @@ def whole_trainer():
     keras.utils.set_random_seed(7)
     model = trainer.build_model(training, data, "float32", STEPS)
     horovod.synchronize(model)
-    order = trainer.epoch_order(training, 1, len(data.train_images), STEPS, us)
+    order = trainer.epoch_order(training, 1, len(data.train_inputs), STEPS, us)
     trainer.compile_steps(model, data, training, us)(order, 0)
     return model
 

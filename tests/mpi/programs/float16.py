@@ -14,7 +14,7 @@ from hpcdl.train.world import world
 us = world()
 keras.config.set_dtype_policy("mixed_float16")
 data = load_dataset("digits")
-images, labels = horovod.shard(data.train_images.astype(np.float32) / 255, data.train_labels)
+images, labels = horovod.shard(data.train_inputs.astype(np.float32) / 255, data.train_targets)
 images[:32] *= 6e4 if us.rank == 1 else 1  # the first batch of rank 1 only
 SCALE = 2.0**10
 

@@ -13,8 +13,8 @@ from hpcdl.train.world import world
 
 us = world()
 data = load_dataset("digits")
-images, labels = data.train_images.astype(np.float32) / 255, data.train_labels
-test_images, test_labels = data.test_images.astype(np.float32) / 255, data.test_labels
+images, labels = data.train_inputs.astype(np.float32) / 255, data.train_targets
+test_inputs, test_targets = data.test_inputs.astype(np.float32) / 255, data.test_targets
 
 keras.utils.set_random_seed(3 + us.rank)  # other weights on every rank: the broadcast must put that right
 inputs = keras.layers.Input((28, 28, 1))
@@ -38,11 +38,11 @@ class Spy(keras.callbacks.Callback):
 spy = Spy()
 mine = horovod.shard(images, labels)
 history = model.fit(
-    *mine, batch_size=32, epochs=2, verbose=0, callbacks=[spy], validation_data=horovod.shard(test_images, test_labels)
+    *mine, batch_size=32, epochs=2, verbose=0, callbacks=[spy], validation_data=horovod.shard(test_inputs, test_targets)
 )
 normalisation = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
 seeds = [v.value.numpy().tolist() for v in model.non_trainable_variables if "seed_generator_state" in v.path]
-probabilities = model.predict(test_images, verbose=0)
+probabilities = model.predict(test_inputs, verbose=0)
 everyone = us.allgather(
     {
         "weights": horovod.weight_hash(model),
@@ -54,7 +54,7 @@ everyone = us.allgather(
         ],
         "seeds": seeds,
         "local_accuracy": float(spy.train_logs["accuracy"]),
-        "true_accuracy": float((probabilities.argmax(axis=1) == test_labels).mean()),
+        "true_accuracy": float((probabilities.argmax(axis=1) == test_targets).mean()),
     }
 )
 if us.rank == 0:
