@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from hpcdl.run.local import mpirun_command, mpirun_environment
@@ -13,6 +14,11 @@ from hpcdl.run.local import mpirun_command, mpirun_environment
 GOLDEN = Path(__file__).parent / "golden"
 PROGRAMS = Path(__file__).parent / "mpi" / "programs"
 MPI_TIMEOUT_S = 240  # only a hang takes as long
+
+# Hypothesis draws the same examples in every run, so that a change alone decides; HPCDL_FUZZ=1 hunts with new ones.
+hypothesis.settings.register_profile("same", derandomize=True)
+if "HPCDL_FUZZ" not in os.environ:
+    hypothesis.settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
