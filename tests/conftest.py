@@ -25,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regold", action="store_true", help="write the golden files anew; review their diff")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the Slurm tests, which mostly wait, run beside those that compute (--dist loadgroup)."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("slurm" if item.get_closest_marker("slurm") else "computing"))
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Compare a text with tests/golden/NAME, line by line and to the last line; a missing file fails."""
