@@ -11,6 +11,7 @@ import hpcdl
 from hpcdl import runlog
 from hpcdl.job import Job
 from hpcdl.run import record
+from hpcdl.train.communication import describe
 from hpcdl.train.data import Dataset
 from hpcdl.train.device import versions
 from hpcdl.train.world import World
@@ -100,6 +101,8 @@ class Report:
             f"{optimizer.learning_rate:g} ({training.schedule.name}); {training.batch_size} images per rank and step, "
             f"{global_batch} over all"
         )
+        if told := describe(training, us.size):
+            self._print(f"  Horovod: {told}")
         self._print(f"{len(data.train_inputs)} train samples")
         self._print(f"{len(data.test_inputs)} test samples")
         if num_train < len(data.train_inputs):
