@@ -118,7 +118,7 @@ class Augmentation(Section):
     """
 
     flip: bool = False
-    """Mirror every second image, left to right."""
+    """Mirror an image left to right, with a chance of one half."""
     shift: Annotated[int, Field(ge=0)] = 0
     """Move each image by up to this many pixels in both directions, a signal in time by so many samples; the border is
     filled with zeros."""
