@@ -17,12 +17,19 @@ METRICS_FILE = "metrics.jsonl"
 MLLOG_FILE = "mlperf.log"
 
 MLLOG_TOKEN = ":::MLLOG "
+METRICS = ("loss", "accuracy", "top5_accuracy", "mae")
+"""What a training, a validation or a test may measure: loss, and accuracies of classes or the mean absolute error of a
+regression."""
 EVENTS: dict[str, list[str]] = {
     "run_start": "ranks epochs batch_size global_batch_size steps_per_epoch parameters precision train_images "
     "validation_images test_images data rank_map versions job_digest steps_done".split(),
-    "progress": "epoch step steps loss accuracy images_per_s".split(),
-    "epoch": "epoch epochs step learning_rate epoch_s images_per_s loss accuracy val_loss val_accuracy".split(),
-    "test": "test_loss test_accuracy".split(),
+    "progress": ["epoch", "step", "steps", "images_per_s", *METRICS],
+    "epoch": [
+        *("epoch", "epochs", "step", "learning_rate", "epoch_s", "images_per_s"),
+        *METRICS,
+        *(f"val_{name}" for name in METRICS),
+    ],
+    "test": [f"test_{name}" for name in METRICS],
     "run_end": "status reason train_s time_s images_per_s images_per_s_std images_per_s_n images_per_s_per_rank "
     "weight_hash unmet".split(),
 }

@@ -11,12 +11,21 @@ import hpcdl
 from hpcdl import runlog
 from hpcdl.job import Job
 from hpcdl.run import record
+from hpcdl.train.communication import describe
 from hpcdl.train.data import Dataset
 from hpcdl.train.device import versions
 from hpcdl.train.world import World
 
 WARM_UP_BLOCKS = 1
 """Blocks left out of the speed: TensorFlow traces and plans in the first one."""
+
+TEST_LINES = {
+    "test_loss": "Test score",
+    "test_accuracy": "Test accuracy",
+    "test_top5_accuracy": "Test top-5 accuracy",
+    "test_mae": "Test mean absolute error",
+}
+"""How the last lines name the results, loss and accuracy in the words of Keras's examples and of the lecture."""
 
 PROGRESS_S = 0.5
 """Shortest time between two progress events."""
@@ -92,6 +101,8 @@ class Report:
             f"{optimizer.learning_rate:g} ({training.schedule.name}); {training.batch_size} images per rank and step, "
             f"{global_batch} over all"
         )
+        if told := describe(training, us.size):
+            self._print(f"  Horovod: {told}")
         self._print(f"{len(data.train_inputs)} train samples")
         self._print(f"{len(data.test_inputs)} test samples")
         if num_train < len(data.train_inputs):
@@ -119,17 +130,15 @@ class Report:
         yield
         self._blocks.append((images, time.perf_counter() - began))
 
-    def progress(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        """Note how far the run is, for the progress bar and for `hpcdl watch`; this rank's loss and accuracy."""
+    def progress(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """Note how far the run is, for the progress bar and for `hpcdl watch`; this rank's metrics."""
         if time.perf_counter() - self._last_progress < PROGRESS_S:
             return
         self._last_progress = time.perf_counter()
         images, seconds = self._blocks[-1]
         rate = images * self._us.size / seconds
         steps = self._steps * self._job.training.epochs
-        self._event(
-            "progress", epoch=epoch, step=step, steps=steps, loss=loss, accuracy=accuracy, images_per_s=round(rate, 1)
-        )
+        self._event("progress", epoch=epoch, step=step, steps=steps, images_per_s=round(rate, 1), **metrics)
 
     def end_epoch(self, step: int, learning_rate: float, metrics: Mapping[str, float]) -> None:
         """Write an epoch's results: metrics over all ranks."""
@@ -152,13 +161,16 @@ class Report:
         if "val_accuracy" in metrics:
             self._mllog("eval_accuracy", metrics["val_accuracy"], epoch_num=self._epoch)
 
-    def end(self, test_loss: float, test_accuracy: float, weight_hash: str) -> None:
-        """Write the end of a run that went well. Collective: every rank adds its speed."""
+    def best(self, epoch: Mapping[str, float], metric: str, file: str) -> None:
+        """Say which epoch was the best, and which file has its model."""
+        self._print(f"Best {metric}: {epoch[metric]} after epoch {epoch['epoch']}, kept in {file}")
+
+    def end(self, tested: Mapping[str, float], weight_hash: str) -> None:
+        """Write the end of a run that went well, with its test_ metrics. Collective: every rank adds its speed."""
         speed = self._speed()
         per_rank = self._us.allgather(speed["images_per_s"] and speed["images_per_s"] / self._us.size)
-        result = {"test_loss": test_loss, "test_accuracy": test_accuracy, **speed}
-        unmet = self._job.unmet(result)
-        self._event("test", test_loss=test_loss, test_accuracy=test_accuracy)
+        unmet = self._job.unmet({**tested, **speed})
+        self._event("test", **tested)
         self._event(
             "run_end",
             status="success",
@@ -170,7 +182,9 @@ class Report:
             **speed,
         )
         self._mllog("hpcdl_images_per_s", speed["images_per_s"], std=speed["images_per_s_std"])
-        self._mllog("eval_accuracy", test_accuracy, epoch_num=self._job.training.epochs, data="test")
+        if "test_accuracy" in tested:
+            epochs = self._job.training.epochs
+            self._mllog("eval_accuracy", tested["test_accuracy"], epoch_num=epochs, data="test")
         self._mllog("run_stop", None, "INTERVAL_END", status="success")
         if speed["images_per_s"]:
             self._print(
@@ -180,8 +194,8 @@ class Report:
         self._print(f"Weights {weight_hash} on all {self._us.size} ranks after {self._elapsed():.1f} s")
         for text in unmet:
             self._print(f"Expectation missed: {text}")
-        self._print(f"Test score: {test_loss}")
-        self._print(f"Test accuracy: {test_accuracy}")
+        for name, value in tested.items():
+            self._print(f"{TEST_LINES[name]}: {value}")
 
     def _speed(self) -> dict[str, Any]:
         """Images per second over all ranks, without the warm-up: mean over the time, spread over the blocks."""

@@ -110,6 +110,7 @@ def world() -> World:
         return World(rank=0, size=1, local_rank=0, local_size=1, host=host)
     from mpi4py import MPI  # starts MPI with MPI_THREAD_MULTIPLE, before Horovod finds it started
 
+    _same_settings(MPI.COMM_WORLD)
     hvd.init()
     if hvd.size() != MPI.COMM_WORLD.size:
         raise WorldError(
@@ -165,6 +166,16 @@ def _leave(exit_code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(exit_code)
+
+
+def _same_settings(communicator: Any) -> None:
+    """Give rank 0's settings of Horovod to all ranks, which must fuse the same tensors."""
+    names = ("FUSION_THRESHOLD", "CYCLE_TIME", "AUTOTUNE", "CACHE_CAPACITY")
+    for name, value in communicator.bcast([(name, os.environ.get(f"HOROVOD_{name}")) for name in names]):
+        if value is None:
+            os.environ.pop(f"HOROVOD_{name}", None)
+        else:
+            os.environ[f"HOROVOD_{name}"] = value
 
 
 def _check_size(size: int, consequence: str) -> None:
