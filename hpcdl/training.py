@@ -1,13 +1,54 @@
 """What the `train:` section of a job file says: model, data and recipe, in Keras's words."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_serializer, model_validator
 
-from hpcdl.values import Positive
+from hpcdl.train.models import catalogue
+from hpcdl.values import Fraction, Positive
 from hpcdl.yamlfile import Section
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+OWN_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+class Network(Section):
+    """A network by its name alone, or by its name and its arguments in Keras's words."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    """A name of `hpcdl models`, or one's own as package.module:function."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        if isinstance(given, dict | Network):
+            return given
+        if not isinstance(given, str):
+            raise ValueError(f"{given!r} is no model; write its name, or {{name: ..., and its arguments}}.")
+        return {"name": given}
+
+    @model_validator(mode="after")
+    def _exists(self) -> "Network":
+        if ":" not in self.name:
+            catalogue.check(self.name, self.arguments)
+        elif not OWN_FUNCTION.fullmatch(self.name):
+            raise ValueError(f"'{self.name}' is no place of a function; write package.module:function.")
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that the file gives to the network."""
+        return dict(self.model_extra or {})
+
+    @model_serializer
+    def _as_written(self) -> Any:
+        return {"name": self.name, **self.arguments} if self.arguments else self.name
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        return {**handler(core), "type": ["object", "string"]}
 
 
 class Optimizer(Section):
@@ -63,7 +104,7 @@ class Augmentation(Section):
 class Training(Section):
     """What to train and how: the `train:` section."""
 
-    model: str
+    model: Network
     data: str
     epochs: Positive
     batch_size: Positive
@@ -75,7 +116,7 @@ class Training(Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """Type of the arithmetic; weights stay float32. `auto` is bfloat16 where the machine multiplies it fast."""
     dropout: Fraction = 0.0
-    """Before the last layer, where the model has one."""
+    """Before the last layer, beside what the model has of its own."""
     label_smoothing: Fraction = 0.0
     augment: Augmentation = Augmentation()
     validation_split: Fraction = 0.0

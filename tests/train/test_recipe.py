@@ -1,28 +1,12 @@
-"""Models, learning rates, augmentation and precision, against what they are defined to be."""
+"""Learning rates, augmentation and precision, against what they are defined to be."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from hpcdl.errors import JobFileError
 from hpcdl.train import recipe
-from hpcdl.train.models import find_model
 from hpcdl.training import Augmentation, Optimizer, Schedule
-
-
-def test_the_lectures_network_has_its_parameters_and_gives_probabilities():
-    model = keras.Model(*find_model("mnist_cnn")((28, 28, 1), 10))
-    assert model.count_params() == 1_256_080
-    assert [layer.count_params() for layer in model.layers if layer.weights] == [520, 25_050, 1_225_500, 5_010]
-    output = np.array(model(np.random.default_rng(0).random((3, 28, 28, 1), np.float32)))
-    assert output.shape == (3, 10)
-    np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-6)
-
-
-def test_an_unknown_model_is_refused_with_those_that_there_are():
-    with pytest.raises(JobFileError, match="'mnist_cn' is no model; there are mnist_cnn"):
-        find_model("mnist_cn")
 
 
 def test_one_cycle_rises_by_a_cosine_and_falls_by_a_longer_one():
