@@ -34,10 +34,10 @@ def build_network(
         return own.build(name, arguments, input_shape, num_outputs, add_head, dropout)
     try:
         catalogue.check(name, arguments)
-        inputs, features = _function(name)(input_shape, **arguments)
+        catalogue.check_input(name, input_shape)
     except ValueError as fault:
-        what = " ".join(str(fault).split())
-        raise JobFileError(f"train.model: {name} on inputs of shape {input_shape}: {what}") from None
+        raise JobFileError(f"train.model: {fault}") from None
+    inputs, features = _function(name)(input_shape, **arguments)
     return inputs, add_head(features, num_outputs)
 
 

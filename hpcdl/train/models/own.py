@@ -77,16 +77,16 @@ def find_function(place: str) -> Callable[..., Any]:
     module_name, name = place.split(":")
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as fault:
-        if fault.name and not f"{module_name}.".startswith(f"{fault.name}."):
-            raise JobFileError(f"train.model: {module_name} cannot be imported: {_where(fault, module_name)}.") from fault
+    except Exception as fault:
+        missing = fault.name if isinstance(fault, ModuleNotFoundError) else None
+        if not missing or not f"{module_name}.".startswith(f"{missing}."):
+            where = _where(fault, module_name)
+            raise JobFileError(f"train.model: {module_name} cannot be imported: {where}.") from fault
         own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
         folders = ", ".join(dict.fromkeys(own))
         raise JobFileError(
-            f"train.model: there is no module {fault.name} in {folders} or among the installed packages."
+            f"train.model: there is no module {missing} in {folders} or among the installed packages."
         ) from None
-    except Exception as fault:
-        raise JobFileError(f"train.model: {module_name} cannot be imported: {_where(fault, module_name)}.") from fault
     function = getattr(module, name, None)
     if not callable(function):
         names = [known for known, value in vars(module).items() if callable(value)]
