@@ -24,8 +24,8 @@ def resnet(
 ) -> tuple[Any, Any]:
     """The networks for ImageNet; where the size changes, the shortcut is a 1x1 convolution (option B).
 
-    keras.applications has the deeper three with a bias beside every batch normalisation, which takes it away again:
-    25,636,712 parameters where ResNet-50 has 25,557,032.
+    keras.applications has the deeper three with a bias before every batch normalisation, which takes it away again:
+    25,583,592 trained parameters in ResNet-50 where this has 25,557,032.
 
     Args:
         input_shape: (height, width, channels), at least 32x32.
