@@ -41,6 +41,10 @@ class Network(Section):
         """The arguments that the file gives to the network."""
         return dict(self.model_extra or {})
 
+    def __str__(self) -> str:
+        given = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.name}({given})" if given else self.name
+
     @model_serializer
     def _as_written(self) -> Any:
         return {"name": self.name, **self.arguments} if self.arguments else self.name

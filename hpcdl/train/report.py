@@ -88,7 +88,7 @@ class Report:
             self._print(f"  {host}: rank {', '.join(ranks)}")
         optimizer = training.optimizer
         self._print(
-            f"  {training.model.name}: {parameters:,} parameters, {precision}; {optimizer.name}, learning rate "
+            f"  {training.model}: {parameters:,} parameters, {precision}; {optimizer.name}, learning rate "
             f"{optimizer.learning_rate:g} ({training.schedule.name}); {training.batch_size} images per rank and step, "
             f"{global_batch} over all"
         )
