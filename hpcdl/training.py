@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hpcdl.values import Positive
+from hpcdl.network import Network
+from hpcdl.values import Fraction, Positive
 from hpcdl.yamlfile import Section
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Section):
@@ -193,7 +192,7 @@ class Communication(Section):
 class Training(Section):
     """What to train and how: the `train:` section."""
 
-    model: str
+    model: Network
     data: str
     epochs: Positive
     batch_size: Positive
@@ -205,7 +204,7 @@ class Training(Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """Type of the arithmetic; weights stay float32. `auto` is bfloat16 where the machine multiplies it fast."""
     dropout: Fraction = 0.0
-    """Before the last layer, where the model has one."""
+    """Before the last layer, beside what the model has of its own."""
     label_smoothing: Fraction = 0.0
     penalty: Penalty = Penalty()
     ema: Fraction = 0.0

@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, doctor, lint, run, sandbox, script, sites, sweep
+from hpcdl.cli import check, collect, doctor, lint, models, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -31,6 +31,8 @@ app.command()(run.resume)
 app.command()(collect.collect)
 app.command()(run.train)
 app.command()(run.fetch)
+app.command()(models.models)
+app.add_typer(models.model)
 app.command()(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 

@@ -11,7 +11,6 @@ from hpcdl.train.build import build_model
 from hpcdl.train.checkpoint import save_model
 from hpcdl.train.data import Dataset
 from hpcdl.train.evaluate import evaluate
-from hpcdl.train.models import find_model
 from hpcdl.training import Training
 
 
@@ -32,24 +31,10 @@ def built(data=None, precision="float32", **values):
     return build_model(training(**values), data or dataset(), precision, steps=10)
 
 
-def test_the_lectures_network_has_its_parameters_and_gives_probabilities():
-    model = keras.Model(*find_model("mnist_cnn")((28, 28, 1), 10))
-    assert model.count_params() == 1_256_080
-    assert [layer.count_params() for layer in model.layers if layer.weights] == [520, 25_050, 1_225_500, 5_010]
-    output = np.array(model(np.random.default_rng(0).random((3, 28, 28, 1), np.float32)))
-    assert output.shape == (3, 10)
-    np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-6)
-
-
-def test_an_unknown_model_is_refused_with_those_that_there_are():
-    with pytest.raises(JobFileError, match="'mnist_cn' is no model; there are mnist_cnn"):
-        find_model("mnist_cn")
-
-
 def test_the_optimizer_is_keras_own_with_the_jobs_arguments():
     optimizer = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
     made = built(optimizer=optimizer).optimizer
-    assert type(made) is keras.optimizers.SGD
+    assert isinstance(made, keras.optimizers.SGD)
     assert (float(made.learning_rate), made.momentum, made.nesterov) == (pytest.approx(0.1), 0.9, True)
     assert isinstance(built(precision="float16").optimizer, keras.optimizers.LossScaleOptimizer)
 
