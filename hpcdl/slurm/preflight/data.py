@@ -20,11 +20,11 @@ def check_data(job: Job, site: Site) -> Iterator[Problem]:
     try:
         here = is_here(job.train.data)
     except DataError as error:
-        yield Problem("data", str(error).rstrip("."), "correct the name in the job file")
+        yield Problem("data", str(error).rstrip("."), "correct the job file")
         return
     if here:
         return
-    what = f"the data set {job.train.data} is not on this machine"
+    what = f"the data set {job.train.data.name} is not on this machine"
     if site.nodes.internet == "no":
         what += f", and the compute nodes of {site.name} have no internet to fetch it"
     yield Problem("data", what, f"hpcdl fetch {job.train.data}, or set HPCDL_DATA to where it is", stops=False)
