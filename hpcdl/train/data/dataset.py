@@ -53,10 +53,10 @@ class Dataset:
         for part in ("train", "test"):
             inputs, targets = getattr(self, f"{part}_inputs"), getattr(self, f"{part}_targets")
             shape = tuple(inputs.shape)
-            if not (inputs.dtype == np.uint8 and len(shape) == 4 or inputs.dtype == np.float32 and len(shape) == 3):
+            if (inputs.dtype, len(shape)) not in ((np.uint8, 4), (np.float32, 3)):
                 raise DataError(
-                    f"{self.name}: its {part} inputs are {inputs.dtype} of shape {shape}; they must be images, uint8 of "
-                    "shape (n, height, width, channels), or signals, float32 of shape (n, length, channels)."
+                    f"{self.name}: its {part} inputs are {inputs.dtype} of shape {shape}; they must be images, uint8 "
+                    "of shape (n, height, width, channels), or signals, float32 of shape (n, length, channels)."
                 )
             if shape[1:] != tuple(self.train_inputs.shape[1:]):
                 raise DataError(
@@ -73,14 +73,14 @@ class Dataset:
         if self.num_classes is None:
             if targets.dtype != np.float32 or targets.shape[1:] != (len(self.target_names),):
                 raise DataError(
-                    f"{self.name}: its {part} targets are {targets.dtype} of shape {targets.shape}; a regression's must be "
-                    f"float32 of shape (n, {len(self.target_names)}), with as many target_names as columns."
+                    f"{self.name}: its {part} targets are {targets.dtype} of shape {targets.shape}; for regression they "
+                    f"must be float32 of shape (n, {len(self.target_names)}), with as many target_names as columns."
                 )
             if not np.isfinite(targets).all():
                 raise DataError(f"{self.name}: its {part} targets hold a value that is not finite (NaN or infinity).")
         elif targets.dtype != np.int64 or targets.ndim != 1 or targets.min() < 0 or targets.max() >= self.num_classes:
             found = f"{targets.min()}..{targets.max()}" if targets.size else "nothing"
             raise DataError(
-                f"{self.name}: its {part} targets are {targets.dtype} of shape {targets.shape} with values {found}; classes "
-                f"must be int64 of shape (n,) with values 0..{self.num_classes - 1}."
+                f"{self.name}: its {part} targets are {targets.dtype} of shape {targets.shape} with values {found}; "
+                f"classes must be int64 of shape (n,) with values 0..{self.num_classes - 1}."
             )

@@ -100,7 +100,7 @@ class IdxSet:
 
     def _download(self, file: str, mirrors: tuple[str, ...]) -> tuple[bytes | None, list[str]]:
         """Return the packed file from the first mirror that has the published one, and what the others answered."""
-        answers = []
+        answers: list[str] = []
         for mirror in mirrors:
             try:
                 with urlopen(f"{mirror}{file}.gz", timeout=DOWNLOAD_TIMEOUT_S) as answer:
@@ -180,8 +180,8 @@ class IdxSet:
     @property
     def _remedy(self) -> str:
         return (
-            f"Run `hpcdl fetch {self.name}` once on a machine with internet (a login node), or set HPCDL_DATA to the folder "
-            f"that holds {self.name}/.{self.advice}"
+            f"Run `hpcdl fetch {self.name}` once on a machine with internet (a login node), or set HPCDL_DATA to the "
+            f"folder that holds {self.name}/.{self.advice}"
         )
 
 
@@ -206,7 +206,7 @@ MNIST = IdxSet(
 FASHION_MNIST = IdxSet(
     name="fashion_mnist",
     title="Fashion-MNIST",
-    # Published for the packed files, https://github.com/zalandoresearch/fashion-mnist; unpacked ones are checked by form.
+    # Those of the packed files, https://github.com/zalandoresearch/fashion-mnist; unpacked ones have none.
     checksums={
         "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",

@@ -36,7 +36,8 @@ def load_own(data: Data) -> Dataset:
         function = getattr(importlib.import_module(match[1]), match[2])
     except (ImportError, AttributeError) as fault:
         raise DataError(
-            f"train.data: {data.name} cannot be imported ({fault}). Put the module on PYTHONPATH or into the working folder."
+            f"train.data: {data.name} cannot be imported ({fault}). Put the module on PYTHONPATH, or into the working "
+            "folder."
         ) from None
     try:
         made = function(**(data.arguments or {}))

@@ -1,4 +1,4 @@
-"""Where data sets are on this machine: in $HPCDL_DATA, else in hpcdl's own cache. No path of a machine is in the code."""
+"""Where data sets are on this machine: in $HPCDL_DATA, else in hpcdl's own cache."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,8 @@ def find_path(path: str) -> Path:
     for candidate in candidates:
         if candidate.exists():
             return candidate.absolute()
+    looked = " and ".join(dict.fromkeys(map(str, candidates)))
     raise DataError(
-        f"train.data.path: {' and '.join(dict.fromkeys(map(str, candidates)))} are not there. Give the path of the data, "
-        "or set HPCDL_DATA to the folder that holds it."
+        f"train.data.path: there is no {path} (looked for {looked}). Correct the path, or set HPCDL_DATA to the "
+        "folder that holds it."
     )
