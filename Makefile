@@ -25,7 +25,7 @@ test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q -m "not mpi and not slurm and not slow" -n logical --maxprocesses 8
-	$(BIN)/pytest -q -m "mpi or slurm or slow"
+	$(BIN)/pytest -q -m "mpi or slurm or slow" -n 2 --dist loadgroup
 
 lock:
 	envs/lock.sh

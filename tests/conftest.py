@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from hpcdl.run.local import mpirun_command, mpirun_environment
@@ -14,9 +15,20 @@ GOLDEN = Path(__file__).parent / "golden"
 PROGRAMS = Path(__file__).parent / "mpi" / "programs"
 MPI_TIMEOUT_S = 240  # only a hang takes as long
 
+# Hypothesis draws the same examples in every run, so that a change alone decides; HPCDL_FUZZ=1 hunts with new ones.
+hypothesis.settings.register_profile("same", derandomize=True)
+if "HPCDL_FUZZ" not in os.environ:
+    hypothesis.settings.load_profile("same")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regold", action="store_true", help="write the golden files anew; review their diff")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the Slurm tests, which mostly wait, run beside those that compute (--dist loadgroup)."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("slurm" if item.get_closest_marker("slurm") else "computing"))
 
 
 @pytest.fixture
