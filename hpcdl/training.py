@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from hpcdl.data import NamedData
 from hpcdl.network import Network
 from hpcdl.values import Fraction, Positive
 from hpcdl.yamlfile import Section
@@ -193,7 +194,7 @@ class Training(Section):
     """What to train and how: the `train:` section."""
 
     model: Network
-    data: str
+    data: NamedData
     epochs: Positive
     batch_size: Positive
     """Images per rank and step."""

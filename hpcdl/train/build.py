@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from hpcdl.errors import JobFileError
@@ -37,7 +36,7 @@ def build_model(
         training.model.name,
         training.model.arguments,
         shape,
-        data.num_classes if classes else data.train_targets.shape[1],
+        data.num_classes or data.train_targets.shape[1],
         regression=not classes,
         dropout=training.dropout,
     )
@@ -53,7 +52,7 @@ def build_model(
     rate = learning_rate(
         training.optimizer, training.schedule, factor, steps, steps_per_epoch or steps // training.epochs
     )
-    loss, metrics = _loss_and_metrics(training, data.num_classes, classes)
+    loss, metrics = _loss_and_metrics(training, data.num_classes)
     model.compile(
         make_optimizer(training.optimizer, rate, precision, model.trainable_variables), loss=loss, metrics=metrics
     )
@@ -67,14 +66,14 @@ def build_model(
 
 def has_classes(data: Dataset) -> bool:
     """Whether the targets are classes; otherwise they are numbers, and the network does regression."""
-    return np.issubdtype(data.train_targets.dtype, np.integer)
+    return data.num_classes is not None
 
 
-def _loss_and_metrics(training: Training, num_classes: int, classes: bool) -> tuple[Any, list[Any]]:
-    if not classes:
+def _loss_and_metrics(training: Training, num_classes: int | None) -> tuple[Any, list[Any]]:
+    if num_classes is None:
         if training.label_smoothing or training.top5:
             name = "label_smoothing" if training.label_smoothing else "top5"
-            raise JobFileError(f"train.{name} is for classes, but the targets of {training.data} are numbers.")
+            raise JobFileError(f"train.{name} is for classes, but the targets of {training.data.name} are numbers.")
         return "mse", ["mae"]
     metrics: list[Any] = ["accuracy"]
     if training.top5 and num_classes <= 5:

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hpcdl.train.data.dataset import Inputs
+from hpcdl.train.feed import read_ahead
 from hpcdl.train.world import world
 
 BATCH = 500
@@ -13,7 +15,7 @@ BATCH = 500
 differently for another batch."""
 
 
-def evaluate(model: keras.Model, inputs: np.ndarray, targets: np.ndarray, top5: bool = False) -> dict[str, float]:
+def evaluate(model: keras.Model, inputs: Inputs, targets: np.ndarray, top5: bool = False) -> dict[str, float]:
     """Return the metrics of a model over all inputs. Collective.
 
     The inputs are cut into batches before they are dealt to the ranks, and the batches' sums are added in the order of
@@ -30,9 +32,10 @@ def evaluate(model: keras.Model, inputs: np.ndarray, targets: np.ndarray, top5: 
     """
     us = world()
     sums = {}
-    for index in range(us.rank, -(-len(inputs) // BATCH), us.size):
-        part = slice(index * BATCH, (index + 1) * BATCH)
-        sums[index] = _batch_sums(model, inputs[part], targets[part], top5)
+    mine = range(us.rank, -(-len(inputs) // BATCH), us.size)
+    parts = (slice(index * BATCH, (index + 1) * BATCH) for index in mine)
+    for index, part in zip(mine, read_ahead(inputs, parts), strict=True):
+        sums[index] = _batch_sums(model, part.rows, targets[part.index], top5)
     everyone = {index: row for theirs in us.allgather(sums) for index, row in theirs.items()}
     ordered = [everyone[index] for index in sorted(everyone)]
     total = {name: float(np.sum([row[name] for row in ordered], axis=0)) for name in ordered[0]}

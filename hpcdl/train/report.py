@@ -27,6 +27,9 @@ TEST_LINES = {
 }
 """How the last lines name the results, loss and accuracy in the words of Keras's examples and of the lecture."""
 
+NOTABLE_WAIT = 0.05
+"""The part of the time spent waiting for inputs above which an epoch says so."""
+
 PROGRESS_S = 0.5
 """Shortest time between two progress events."""
 
@@ -38,6 +41,7 @@ class Report:
         self._us, self._folder = us, folder
         self._began = time.perf_counter()
         self._blocks: list[tuple[int, float]] = []
+        self._waits: list[float] = []
         self._last_progress = 0.0
         self._files: dict[str, TextIO] = {}
         if us.rank == 0:
@@ -124,11 +128,16 @@ class Report:
         self._mllog("epoch_start", None, "INTERVAL_START", epoch_num=epoch)
 
     @contextmanager
-    def timing(self, images: int) -> Iterator[None]:
-        """Time a block of steps that trains `images` images on this rank; call it around work that is finished."""
+    def timing(self, images: int, waited_s: float = 0.0) -> Iterator[None]:
+        """Time a block of steps that trains `images` images on this rank; call it around work that is finished.
+
+        Args:
+            waited_s: seconds that this rank waited for the block's inputs before; they count to the block.
+        """
         began = time.perf_counter()
         yield
-        self._blocks.append((images, time.perf_counter() - began))
+        self._blocks.append((images, waited_s + time.perf_counter() - began))
+        self._waits.append(waited_s)
 
     def progress(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Note how far the run is, for the progress bar and for `hpcdl watch`; this rank's metrics."""
@@ -141,12 +150,15 @@ class Report:
         self._event("progress", epoch=epoch, step=step, steps=steps, images_per_s=round(rate, 1), **metrics)
 
     def end_epoch(self, step: int, learning_rate: float, metrics: Mapping[str, float]) -> None:
-        """Write an epoch's results: metrics over all ranks."""
+        """Write an epoch's results: metrics over all ranks. Collective: every rank adds its waiting for inputs."""
         epoch_s = time.perf_counter() - self._epoch_began
         images = sum(images for images, _ in self._blocks[self._epoch_blocks :])
         seconds = sum(seconds for _, seconds in self._blocks[self._epoch_blocks :])
         metrics = dict(sorted(metrics.items()))  # as Keras 3 prints them
         self._print(runlog.format_epoch(self._steps, self._steps, epoch_s, metrics))
+        input_wait, who = self._input_wait(self._epoch_blocks)
+        if input_wait > NOTABLE_WAIT:
+            self._print(f"  {input_wait:.0%} of the training time went into waiting for inputs ({who})")
         self._event(
             "epoch",
             epoch=self._epoch,
@@ -154,6 +166,7 @@ class Report:
             step=step,
             learning_rate=learning_rate,
             epoch_s=epoch_s,
+            input_wait=round(input_wait, 4),
             images_per_s=images * self._us.size / seconds,
             **metrics,
         )
@@ -168,6 +181,7 @@ class Report:
     def end(self, tested: Mapping[str, float], weight_hash: str) -> None:
         """Write the end of a run that went well, with its test_ metrics. Collective: every rank adds its speed."""
         speed = self._speed()
+        input_wait, who = self._input_wait(0)
         per_rank = self._us.allgather(speed["images_per_s"] and speed["images_per_s"] / self._us.size)
         unmet = self._job.unmet({**tested, **speed})
         self._event("test", **tested)
@@ -177,6 +191,7 @@ class Report:
             train_s=sum(seconds for _, seconds in self._blocks),
             time_s=self._elapsed(),
             images_per_s_per_rank=per_rank,
+            input_wait=round(input_wait, 4),
             weight_hash=weight_hash,
             unmet=unmet,
             **speed,
@@ -191,6 +206,8 @@ class Report:
                 f"Images/s: {speed['images_per_s']:.0f} +- {speed['images_per_s_std'] or 0:.0f} over "
                 f"{speed['images_per_s_n']} blocks of steps; per rank: {', '.join(f'{rate:.0f}' for rate in per_rank)}"
             )
+        if any(self._waits):
+            self._print(f"Waited for inputs: {input_wait:.1%} of the training time ({who}, which waited longest)")
         self._print(f"Weights {weight_hash} on all {self._us.size} ranks after {self._elapsed():.1f} s")
         for text in unmet:
             self._print(f"Expectation missed: {text}")
@@ -206,6 +223,15 @@ class Report:
         mean = sum(images for images, _ in blocks) * self._us.size / sum(seconds for _, seconds in blocks)
         std = statistics.stdev(rates) if len(rates) > 1 else None
         return {"images_per_s": mean, "images_per_s_std": std, "images_per_s_n": len(rates)}
+
+    def _input_wait(self, first: int) -> tuple[float, str]:
+        """Return the part of the training time (0..1), from block `first` on, that the rank which waited longest spent
+        waiting for inputs, and which rank that is. Collective."""
+        seconds = sum(seconds for _, seconds in self._blocks[first:])
+        mine = sum(self._waits[first:]) / seconds if seconds else 0.0
+        everyone = self._us.allgather((mine, self._us.rank, self._us.host))
+        most, rank, host = max(everyone, key=lambda theirs: theirs[0])
+        return most, f"rank {rank} on {host}"
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began

@@ -1,6 +1,7 @@
 """The training of one job on this rank, from the first check to the last line of the log."""
 
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,13 +25,18 @@ from hpcdl.train.checkpoint import (
     save_checkpoint,
     save_model,
 )
-from hpcdl.train.data import Dataset, load_dataset, prepare
+from hpcdl.train.data import Data, Dataset, load_dataset, prepare
+from hpcdl.train.data.places import find_path
+from hpcdl.train.data.stream import Stream
 from hpcdl.train.device import claim_device, versions
 from hpcdl.train.ema import averaged
 from hpcdl.train.evaluate import evaluate, scale_pixels
+from hpcdl.train.feed import feed, longest_block
 from hpcdl.train.horovod import HorovodModel, average_statistics, check_weights, global_metrics, synchronize
+from hpcdl.train.node import on_device, share_data
 from hpcdl.train.precision import POLICIES, choose_precision
 from hpcdl.train.report import Report
+from hpcdl.train.staging import scratch_folder, stage_files
 from hpcdl.train.world import Stopped, World, WorldError, world
 from hpcdl.training import Training
 
@@ -77,9 +83,11 @@ def train(job: Job, folder: Path) -> None:
             if row == 0:
                 model.reset_metrics()
             order = epoch_order(training, epoch, num_train, steps, us)[row:]
-            for block in blocks(order, step, training.check_weights_every):
-                with report.timing(len(block) * training.batch_size):
-                    so_far = {name: float(value) for name, value in run_steps(block, step).items()}
+            longest = longest_block(data.train_inputs, training.batch_size, BLOCK_STEPS)
+            cut = blocks(order, step, training.check_weights_every, longest)
+            for block, inputs, waited_s in feed(data.train_inputs, cut):
+                with report.timing(len(block) * training.batch_size, waited_s):
+                    so_far = {name: float(value) for name, value in run_steps(block, step, *inputs).items()}
                 step += len(block)
                 signal_name = check_in(us, so_far["loss"], step, stop.received)
                 report.progress(epoch, step, so_far)
@@ -113,26 +121,30 @@ def train(job: Job, folder: Path) -> None:
         report.end({f"test_{name}": value for name, value in tested.items()}, digest)
 
 
-def stage(us: World, name: str) -> Dataset:
-    """Return a data set, downloaded by rank 0 alone if need be, and the same on all ranks. Collective.
+def stage(us: World, chosen: Data) -> Dataset:
+    """Return a data set, the same on all ranks; rank 0 downloads it if need be, one rank of each node reads it.
+
+    Collective.
 
     Raises:
         WorldError: on all ranks: one of them cannot read it, or has another than the others.
     """
-    data, failure = None, None
+    failure = None
     try:
         if us.rank == 0:
-            prepare(name)
+            prepare(chosen)
     except DataError as error:
         failure = error
     us.first_failure(failure)
-    try:
-        data = load_dataset(name)
-    except DataError as error:
-        failure = error
-    us.first_failure(failure)
-    assert data is not None
-    us.agree(f"the checksum of the data set {name}", data.digest, "Give all hosts the same copy of it.")
+
+    def load() -> Dataset:
+        if not chosen.stage:
+            return load_dataset(chosen)
+        staged = stage_files(find_path(str(chosen.path)), scratch_folder(os.environ))
+        return load_dataset(chosen.model_copy(update={"path": str(staged)}))
+
+    data = share_data(us, load)
+    us.agree(f"the checksum of the data set {data.name}", data.digest, "Give all hosts the same copy of it.")
     return data
 
 
@@ -171,26 +183,30 @@ def build(us: World, training: Training, data: Dataset, precision: str, steps: i
 def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: World) -> Callable[..., Any]:
     """Return a function that makes one training step for each row of `indices` and returns the metrics so far.
 
-    Images stay on the device as uint8 and are picked, changed and scaled inside the graph: one call into TensorFlow
-    makes many steps, and Python is out of the loop.
+    Inputs stay on the device as they are and are picked, changed and scaled inside the graph: one call into TensorFlow
+    makes many steps, and Python is out of the loop. Those that are read from disk are given with each call, as `feed`
+    brings them.
     """
-    images, labels, classes = tf.constant(data.train_inputs), tf.constant(data.train_targets), has_classes(data)
+    streamed, classes, labels = isinstance(data.train_inputs, Stream), has_classes(data), on_device(data.train_targets)
+    resident = None if isinstance(data.train_inputs, Stream) else on_device(data.train_inputs)
     first, total = us.rank * training.batch_size, us.size * training.batch_size
 
-    def one_step(indices: Any, step: Any) -> Any:
-        seed = tf.stack([training.seed, step])
-        batch, targets = tf.gather(images, indices), tf.gather(labels, indices)
+    def one_step(batch: Any, indices: Any, step: Any) -> Any:
+        seed, targets = tf.stack([training.seed, step]), tf.gather(labels, indices)
         targets = tf.one_hot(targets, data.num_classes) if classes else tf.cast(targets, tf.float32)
         batch, targets = augment(batch, targets, training.augment, seed, first, total)
         model.train_step((scale_pixels(batch), targets))
 
-    @tf.function(
-        autograph=False,
-        input_signature=[tf.TensorSpec((None, training.batch_size), tf.int32), tf.TensorSpec((), tf.int32)],
-    )
-    def run_steps(indices: Any, step: Any) -> Any:
+    signature = [tf.TensorSpec((None, training.batch_size), tf.int32), tf.TensorSpec((), tf.int32)]
+    if streamed:
+        shape = (None, training.batch_size, *data.train_inputs.shape[1:])
+        signature.append(tf.TensorSpec(shape, tf.as_dtype(data.train_inputs.dtype)))
+
+    @tf.function(autograph=False, input_signature=signature)
+    def run_steps(indices: Any, step: Any, *inputs: Any) -> Any:
         def body(row: Any) -> Any:
-            one_step(indices[row], step + row)
+            batch = inputs[0][row] if streamed else tf.gather(resident, indices[row])
+            one_step(batch, indices[row], step + row)
             return row + 1
 
         tf.while_loop(lambda row: row < tf.shape(indices)[0], body, [tf.constant(0)], parallel_iterations=1)
@@ -211,11 +227,14 @@ def epoch_order(training: Training, epoch: int, num_train: int, steps: int, us: 
     return taken.reshape(steps, us.size, training.batch_size)[:, us.rank]
 
 
-def blocks(order: np.ndarray, step: int, check_every: int) -> Iterator[np.ndarray]:
-    """Cut the steps of an epoch into blocks; one ends wherever the weights are to be compared (`step` are done)."""
+def blocks(order: np.ndarray, step: int, check_every: int, longest: int) -> Iterator[np.ndarray]:
+    """Cut the steps of an epoch into blocks of at most `longest` steps; `step` are done.
+
+    One ends wherever the weights are to be compared.
+    """
     row = 0
     while row < len(order):
-        stop = min(row + BLOCK_STEPS, len(order), row + check_every - (step + row) % check_every)
+        stop = min(row + longest, len(order), row + check_every - (step + row) % check_every)
         yield order[row:stop]
         row = stop
 

@@ -44,6 +44,8 @@ class World:
     host: str
     communicator: Any = None
     """Our own mpi4py communicator, None in a world without MPI."""
+    node: Any = None
+    """An mpi4py communicator of the ranks on this host, in order of local_rank; None in a world without MPI."""
 
     def allgather(self, value: Any) -> list[Any]:
         """Return the `value` of every rank, in order of the ranks. All ranks must call it."""
@@ -124,7 +126,8 @@ def world() -> World:
         )
     _check_size(hvd.size(), "every process would train alone. Start them with `srun --mpi=pmix` or with mpirun")
     communicator = MPI.COMM_WORLD.Dup()
-    return World(hvd.rank(), hvd.size(), hvd.local_rank(), hvd.local_size(), host, communicator)
+    node = communicator.Split_type(MPI.COMM_TYPE_SHARED, key=hvd.rank())
+    return World(hvd.rank(), hvd.size(), hvd.local_rank(), hvd.local_size(), host, communicator, node)
 
 
 def asked_size(environment: dict[str, str] | None = None) -> tuple[int, str] | None:
