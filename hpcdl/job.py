@@ -132,7 +132,7 @@ class Job(Section):
     @property
     def log_prefix(self) -> str:
         """How the names of the job's logs begin, as in the lecture's `mnist_out.1234`."""
-        return self.train.data if self.train else self.name
+        return self.train.data.title if self.train else self.name
 
     @property
     def digest(self) -> str:

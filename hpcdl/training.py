@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from hpcdl.data import NamedData
 from hpcdl.values import Positive
 from hpcdl.yamlfile import Section
 
@@ -64,7 +65,7 @@ class Training(Section):
     """What to train and how: the `train:` section."""
 
     model: str
-    data: str
+    data: NamedData
     epochs: Positive
     batch_size: Positive
     """Images per rank and step."""

@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, doctor, lint, run, sandbox, script, sites, sweep
+from hpcdl.cli import check, collect, data, doctor, lint, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -30,7 +30,8 @@ app.command()(run.run)
 app.command()(run.resume)
 app.command()(collect.collect)
 app.command()(run.train)
-app.command()(run.fetch)
+app.command()(data.fetch)
+app.add_typer(data.app, name="data")
 app.command()(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 

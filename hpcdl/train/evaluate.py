@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hpcdl.train.data.dataset import Inputs
 from hpcdl.train.world import world
 
 BATCH = 500
@@ -13,7 +14,7 @@ BATCH = 500
 differently for another batch."""
 
 
-def evaluate(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def evaluate(model: keras.Model, images: Inputs, labels: np.ndarray) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy of a classifier. Collective.
 
     The images are cut into batches before they are dealt to the ranks, and the batches' sums are added in the order of
@@ -28,7 +29,7 @@ def evaluate(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> tupl
     sums = {}
     for index in range(us.rank, -(-len(images) // BATCH), us.size):
         part = slice(index * BATCH, (index + 1) * BATCH)
-        sums[index] = _batch_sums(model, images[part], labels[part])
+        sums[index] = _batch_sums(model, np.asarray(images[part]), labels[part])
     everyone = {index: row for theirs in us.allgather(sums) for index, row in theirs.items()}
     loss, correct, count = np.sum([everyone[index] for index in sorted(everyone)], axis=0)
     assert count == len(images), (count, len(images))

@@ -22,7 +22,7 @@ from hpcdl.train.checkpoint import (
     save_checkpoint,
     save_model,
 )
-from hpcdl.train.data import Dataset, load_dataset, prepare
+from hpcdl.train.data import Data, Dataset, load_dataset, prepare
 from hpcdl.train.device import claim_device, versions
 from hpcdl.train.evaluate import evaluate, scale_pixels
 from hpcdl.train.horovod import HorovodModel, average_statistics, check_weights, global_metrics, synchronize
@@ -91,7 +91,7 @@ def train(job: Job, folder: Path) -> None:
         report.end(test_loss, test_accuracy, digest)
 
 
-def stage(us: World, name: str) -> Dataset:
+def stage(us: World, chosen: Data) -> Dataset:
     """Return a data set, downloaded by rank 0 alone if need be, and the same on all ranks. Collective.
 
     Raises:
@@ -100,17 +100,17 @@ def stage(us: World, name: str) -> Dataset:
     data, failure = None, None
     try:
         if us.rank == 0:
-            prepare(name)
+            prepare(chosen)
     except DataError as error:
         failure = error
     us.first_failure(failure)
     try:
-        data = load_dataset(name)
+        data = load_dataset(chosen)
     except DataError as error:
         failure = error
     us.first_failure(failure)
     assert data is not None
-    us.agree(f"the checksum of the data set {name}", data.digest, "Give all hosts the same copy of it.")
+    us.agree(f"the checksum of the data set {data.name}", data.digest, "Give all hosts the same copy of it.")
     return data
 
 

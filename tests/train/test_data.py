@@ -29,7 +29,7 @@ def test_digits_are_real_digits_in_the_shape_of_mnist():
 
 
 def test_an_unknown_data_set_is_refused_with_those_that_there_are():
-    with pytest.raises(DataError, match="'imagenet' is no data set; there are digits, mnist"):
+    with pytest.raises(DataError, match="'imagenet' is no data set; there are digits, fashion_mnist, mnist"):
         load_dataset("imagenet")
 
 
