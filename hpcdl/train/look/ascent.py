@@ -11,14 +11,19 @@ import tensorflow as tf
 class Regularisation:
     """What keeps the input of a gradient ascent near the inputs that the network knows."""
 
-    decay: float = 0.05
+    decay: float = 0.03
     """Weight of the squared distance from the start (L2; Simonyan et al. 2013)."""
-    roughness: float = 0.2
+    roughness: float = 0.1
     """Weight of the squared differences between neighbours (total variation with exponent 2; Mahendran and Vedaldi,
     Understanding Deep Image Representations by Inverting Them, 2015, arXiv:1412.0035)."""
     jitter: int = 1
     """Pixels or samples by which the input is moved at random, in all directions, before each step (Mordvintsev,
     Olah and Tyka, Inceptionism, 2015)."""
+
+    @property
+    def text(self) -> str:
+        """What it is, for the caption of a picture."""
+        return f"L2 decay {self.decay:g}, roughness {self.roughness:g}, jitter {self.jitter}"
 
 
 def ascend(

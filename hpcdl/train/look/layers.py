@@ -1,4 +1,4 @@
-"""Finding the parts of a Keras model that are looked at: a layer by name, the scores before the softmax, the features."""
+"""The parts of a Keras model that are looked at: a layer by name, the scores before the softmax, the features."""
 
 import difflib
 from typing import Any
@@ -43,7 +43,7 @@ def last_maps(model: keras.Model) -> keras.Layer | None:
 
 def outputs_of(model: keras.Model, layer: keras.Layer) -> keras.Model:
     """Return the part of a model from its inputs to the output of a layer."""
-    return keras.Model(model.inputs, layer.output)
+    return keras.Model(model.inputs[0], layer.output)
 
 
 def scores_of(model: keras.Model) -> keras.Model:
@@ -53,10 +53,10 @@ def scores_of(model: keras.Model) -> keras.Model:
     """
     last = _last_layer(model)
     if isinstance(last, keras.layers.Softmax | keras.layers.Activation):
-        return keras.Model(model.inputs, last.input)
+        return keras.Model(model.inputs[0], last.input)
     if isinstance(last, keras.layers.Dense) and last.activation is not keras.activations.linear:
         linear = keras.layers.Dense.from_config({**last.get_config(), "activation": "linear"})
-        scores = keras.Model(model.inputs, linear(last.input))
+        scores = keras.Model(model.inputs[0], linear(last.input))
         linear.set_weights(last.get_weights())
         return scores
     return model
@@ -69,7 +69,7 @@ def features_of(model: keras.Model) -> keras.Model:
         if not isinstance(layer, keras.layers.Softmax | keras.layers.Activation):
             raise LookError(f"the network ends in {layer.name}, not in a dense layer; it has no last hidden layer.")
         layer = layer.input._keras_history.operation
-    return keras.Model(model.inputs, layer.input)
+    return keras.Model(model.inputs[0], layer.input)
 
 
 def _last_layer(model: keras.Model) -> Any:
