@@ -38,6 +38,43 @@ def look(
     print(write_index(ready, made, folder))
 
 
+def predict_images(
+    network: Path = NETWORK,
+    inputs: str = typer.Argument(
+        ..., metavar="FOLDER|DATASET", help="A folder of images, or a data set's test inputs."
+    ),
+    output: Path = typer.Option(
+        Path("predictions.csv"), "-o", "--output", help="The table, .csv or .parquet; the rest lies beside it."
+    ),
+    num_ranks: int | None = typer.Option(
+        None, "-n", "--ranks", min=1, help="Start so many MPI ranks here; without it this process is one rank."
+    ),
+    data: str | None = typer.Option(
+        None, "--data", help="The data set that names the classes; else the one of the run."
+    ),
+    strict: bool = typer.Option(False, "--strict", help="Stop at an input that cannot be read, instead of naming it."),
+) -> None:
+    """Predict a folder of images, or a test set, on all ranks; with known classes also say how good it is."""
+    import subprocess
+    import sys
+
+    from hpcdl.run.local import mpirun_command, mpirun_environment
+
+    if num_ranks is not None and num_ranks > 1:
+        options = ["-o", str(output), *(["--data", data] if data else []), *(["--strict"] if strict else [])]
+        program = [sys.executable, "-m", "hpcdl", "predict-images", *options, "--", str(network), inputs]
+        ended = subprocess.run(mpirun_command(num_ranks, program), env=mpirun_environment(num_ranks))
+        raise typer.Exit(ended.returncode if ended.returncode >= 0 else 128 - ended.returncode)
+    _prepare_tensorflow()
+    from hpcdl.train.quiet import without_notices
+
+    with without_notices():
+        from hpcdl.train.predict.predict import Wish
+        from hpcdl.train.predict.predict import predict_images as predict
+        from hpcdl.train.world import run_and_exit
+    run_and_exit(predict, Wish(network, inputs, output, data, strict))
+
+
 def _prepare_tensorflow() -> None:
     import os
 

@@ -30,7 +30,7 @@ def filters(weights: np.ndarray, layer: str) -> Figure:
         weights: shape (filters, height, width, channels), or (filters, length, channels).
     """
     shown, reach = weights[:MOST], float(np.abs(weights).max()) or 1.0
-    figure, places = grid(len(shown), columns=10, width=0.9, height=1.0)
+    figure, places = grid(len(shown), columns=10, width=0.9, height=0.95)
     colours = None
     for number, (axes, values) in enumerate(zip(places, shown, strict=True)):
         if values.ndim == 3:
@@ -81,7 +81,7 @@ def activations(values: np.ndarray, image: np.ndarray, layer: str, of: str) -> F
         caption(figure, title, "")
         return figure
     shown = values[..., :MOST]
-    figure, (first, *places) = grid(shown.shape[-1] + 1, columns=10, width=0.9, height=1.0)
+    figure, (first, *places) = grid(shown.shape[-1] + 1, columns=10, width=0.9, height=0.95)
     show_input(first, image)
     first.set_title("input", **SMALL)
     frame(first, LINE)
