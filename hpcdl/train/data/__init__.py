@@ -10,6 +10,8 @@ from hpcdl.data import Data
 from hpcdl.errors import DataError
 from hpcdl.train.data.dataset import Dataset
 from hpcdl.train.data.digits import load_digits
+from hpcdl.train.data.ecg import load_ecg
+from hpcdl.train.data.football import load_football
 from hpcdl.train.data.idx import FASHION_MNIST, MNIST
 from hpcdl.train.data.own import is_own, load_own
 
@@ -46,6 +48,8 @@ SOURCES: dict[str, Source] = {
         "60,000 + 10,000 pieces of clothing, 28x28 grey", FASHION_MNIST.load, FASHION_MNIST.is_here, FASHION_MNIST.fetch
     ),
     "digits": Source("1,797 real digits that scikit-learn carries, scaled to 28x28 grey", load_digits),
+    "football": Source("rendered panoramas of a football match; the camera's x, y and zoom are known", load_football),
+    "ecg": Source("rendered signals like an electrocardiogram, of five rhythms that are known", load_ecg),
 }
 
 

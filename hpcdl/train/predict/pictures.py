@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from hpcdl.train.look.figures import Labelled
-from hpcdl.train.pictures import AMOUNT, RIGHT, bare, caption, grid, show_input
+from hpcdl.train.pictures import RIGHT, bare, caption, grid, show_input
 
 READABLE = 20
 """Classes up to which each cell of the confusion matrix has its number."""
@@ -19,8 +20,8 @@ def confusion(matrix: np.ndarray, names: Sequence[str], title: str) -> Figure:
     figure = Figure(figsize=(inches + 0.8, inches), layout="constrained")
     axes = figure.subplots()
     parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    shown = axes.imshow(parts, cmap=AMOUNT, vmin=0, vmax=1)
-    figure.colorbar(shown, ax=axes, label="part of the true class", shrink=0.8)
+    shown = axes.imshow(parts, cmap="Blues", norm=PowerNorm(0.4, vmin=0, vmax=1))  # few mistakes are seen too
+    figure.colorbar(shown, ax=axes, label="part of the true class", shrink=0.8, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
     axes.set(xlabel="predicted class", ylabel="true class")
     if size <= 2 * READABLE:
         small = 9 if size <= READABLE else 6
@@ -32,7 +33,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str], title: str) -> Figure:
     if size <= READABLE:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
-                colour = "black" if parts[row, column] > 0.6 else "white"
+                colour = "white" if parts[row, column] > 0.3 else "black"
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     caption(figure, title, "")
     return figure
