@@ -6,8 +6,8 @@ Biomedical Engineering 50:289, 2003). They are for teaching and tests: a network
 
 Where the numbers are from: rates of a normal rhythm (60 to 100 beats a minute), of bradycardia and tachycardia, PR
 interval (120 to 200 ms), QRS (below 120 ms, in premature ventricular beats above) and heights of the waves:
-A. Goldberger et al., Goldberger's Clinical Electrocardiography, 9th edition, 2017; the QT interval grows with the root of the RR
-interval: H. Bazett, Heart 7:353, 1920; fibrillatory waves of 4 to 9 Hz: A. Bollmann et al., Europace 8:911, 2006.
+A. Goldberger et al., Goldberger's Clinical Electrocardiography, 9th edition, 2017; the QT interval grows with the root
+of the RR interval: H. Bazett, Heart 7:353, 1920; fibrillatory waves of 4 to 9 Hz: A. Bollmann et al., Europace 8:911, 2006.
 """
 
 import numpy as np
@@ -38,12 +38,13 @@ def load_ecg(num_train: int = 4000, num_test: int = 1000, seed: int = 1) -> Data
 
     Inputs are float32 of shape (n, 1000, 1), in millivolt; the classes, in equal parts, are those of RHYTHMS.
     """
-    parts = []
-    for part, count in enumerate((num_train, num_test)):
-        random = np.random.default_rng([seed, part])
+
+    def part(number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng([seed, number])
         classes = random.permutation(np.arange(count) % len(NAMES))
-        parts += [render(classes, random), classes]
-    return Dataset("ecg", *parts, num_classes=len(NAMES), class_names=NAMES)
+        return render(classes, random), classes
+
+    return Dataset("ecg", *part(0, num_train), *part(1, num_test), len(NAMES), class_names=NAMES)
 
 
 def render(classes: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -41,12 +41,13 @@ def load_football(num_train: int = 6000, num_test: int = 1000, seed: int = 1) ->
 
     Inputs are uint8 of shape (n, 40, 120, 3); targets float32 of shape (n, 3): x, y and zoom, all 0..1.
     """
-    parts = []
-    for part, count in enumerate((num_train, num_test)):
-        random = np.random.default_rng([seed, part])
+
+    def part(number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng([seed, number])
         players, ball = scenes(count, random)
-        parts += [render(players, ball, random), truth(players, ball)]
-    return Dataset("football", *parts, num_classes=None, target_names=TARGETS)
+        return render(players, ball, random), truth(players, ball)
+
+    return Dataset("football", *part(0, num_train), *part(1, num_test), None, target_names=TARGETS)
 
 
 def scenes(n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

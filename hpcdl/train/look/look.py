@@ -203,8 +203,8 @@ def _patches(look: Look) -> Figure:
     for channel in chosen:
         row = []
         for peak in peaks(maps, channel, PATCHES):
-            patch = cut(scale(samples[peak.index]), receptive_field(model, layer, peak.position))
-            row.append(Labelled(patch, f"{peak.value:.2f} ({look.truth(peak.index)})"))
+            patch = cut(scale(samples[peak.sample]), receptive_field(model, layer, peak.position))
+            row.append(Labelled(patch, f"{peak.value:.2f} ({look.truth(peak.sample)})"))
         rows.append((channel, row))
     return figures.patches(rows, layer.name, f"{len(samples)} test inputs of {look.data.name}")
 
@@ -215,7 +215,7 @@ def _neighbours(look: Look) -> Figure:
     features = np.concatenate(list(_batches(part, samples)))
     query = part(look.image[None], training=False).numpy()[0]
     places, distances = nearest(features, query, NEIGHBOURS + 1)
-    found = []
+    found: list[Labelled] = []
     kind = look.truth(look.index) if look.index is not None else look.name(int(look.outputs.argmax()))
     for place, distance in zip(places, distances, strict=True):
         if place == look.index or len(found) == NEIGHBOURS:

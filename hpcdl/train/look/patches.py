@@ -12,7 +12,7 @@ class Peak(NamedTuple):
     """Where a unit responds most in one input."""
 
     value: float
-    index: int
+    sample: int
     """The input's place in the data set."""
     position: tuple[int, ...]
     """In the map of the layer: (row, column), or (sample,) for signals, or () for a dense layer."""
@@ -36,7 +36,7 @@ def peaks(maps: Iterable[np.ndarray], channel: int, count: int) -> list[Peak]:
         for row, place in enumerate(flat.argmax(axis=1)):
             position = tuple(int(part) for part in np.unravel_index(place, responses.shape[1:]))
             best.append(Peak(float(flat[row, place]), first + row, position))
-        best = sorted(best, key=lambda peak: (-peak.value, peak.index))[:count]
+        best = sorted(best, key=lambda peak: (-peak.value, peak.sample))[:count]
         first += len(batch)
     return best
 

@@ -18,6 +18,9 @@ class Field(NamedTuple):
     size: int
 
 
+Fields = tuple[Field, ...]
+"""One for each axis of the input."""
+
 WINDOWED = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -56,7 +59,8 @@ def receptive_field(model: keras.Model, layer: keras.Layer, position: tuple[int,
 
     Followed layer by layer from the input (Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural
     Networks, Distill, 2019); where paths meet it is the smallest window around all of them. A layer that mixes all
-    positions (flatten, dense, global pooling) sees the whole input.
+    positions (flatten, dense, global pooling) sees the whole input. Near the border the window is drawn as if the input
+    went on, which it does not for what layers in between have padded.
 
     Args:
         position: in the layer's map: (row, column), (sample,), or ().
@@ -71,33 +75,32 @@ def receptive_field(model: keras.Model, layer: keras.Layer, position: tuple[int,
     return tuple((start, start + field.size) for start, field in zip(starts, fields, strict=True))
 
 
-def _fields(model: keras.Model) -> dict[str, tuple[Field, ...] | None]:
+def _fields(model: keras.Model) -> dict[str, Fields | None]:
     """For each tensor of the model, by name, one field per axis; None where every unit sees the whole input."""
     axes = len(model.input_shape) - 2
-    known: dict[str, tuple[Field, ...] | None] = {tensor.name: (Field(0, 1, 1),) * axes for tensor in model.inputs}
+    known: dict[str, Fields | None] = {tensor.name: (Field(0, 1, 1),) * axes for tensor in model.inputs}
     for operation in model.operations:  # in an order in which inputs come before outputs
-        if isinstance(operation, keras.layers.InputLayer):
-            continue
-        inputs = [tensor for tensor in keras.tree.flatten(operation.input) if tensor.name in known]
-        fields = [known[tensor.name] for tensor in inputs]
-        same_shape = len({tuple(tensor.shape[1:-1]) for tensor in inputs}) == 1
-        for output in keras.tree.flatten(operation.output):
-            if None in fields or not same_shape or len(output.shape) != axes + 2:
-                known[output.name] = None
-            elif isinstance(operation, WINDOWED):
-                known[output.name] = tuple(
-                    _through(field, *window) for field, window in zip(fields[0], _windows(operation), strict=True)
-                )
-            elif isinstance(operation, keras.layers.ZeroPadding1D | keras.layers.ZeroPadding2D):
-                known[output.name] = tuple(
-                    field._replace(start=field.start - field.jump * before)
-                    for field, before in zip(fields[0], _before(operation), strict=True)
-                )
-            elif isinstance(operation, PLACE_BY_PLACE) and output.shape[1:-1] == inputs[0].shape[1:-1]:
-                known[output.name] = tuple(_around(axis) for axis in zip(*fields, strict=True))
-            else:
-                known[output.name] = None
+        if not isinstance(operation, keras.layers.InputLayer):
+            inputs = [tensor for tensor in keras.tree.flatten(operation.input) if tensor.name in known]
+            for output in keras.tree.flatten(operation.output):
+                known[output.name] = _behind(operation, inputs, output, [known[tensor.name] for tensor in inputs])
     return known
+
+
+def _behind(operation: Any, inputs: list[Any], output: Any, before: list[Fields | None]) -> Fields | None:
+    """The fields behind an operation, from those before it."""
+    fields = [field for field in before if field is not None]
+    shapes = {tuple(tensor.shape[1:-1]) for tensor in inputs}
+    if len(fields) < len(before) or len(shapes) != 1 or len(output.shape) != len(inputs[0].shape):
+        return None
+    if isinstance(operation, WINDOWED):
+        return tuple(_through(field, *window) for field, window in zip(fields[0], _windows(operation), strict=True))
+    if isinstance(operation, keras.layers.ZeroPadding1D | keras.layers.ZeroPadding2D):
+        padding = zip(fields[0], _before(operation), strict=True)
+        return tuple(field._replace(start=field.start - field.jump * places) for field, places in padding)
+    if isinstance(operation, PLACE_BY_PLACE) and shapes == {tuple(output.shape[1:-1])}:
+        return tuple(_around(axis) for axis in zip(*fields, strict=True))
+    return None
 
 
 def _through(field: Field, kernel: int, stride: int, dilation: int, before: int) -> Field:
