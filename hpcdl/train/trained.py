@@ -12,8 +12,11 @@ from hpcdl.errors import LookError
 from hpcdl.job import load_job
 from hpcdl.run.folder import JOB_FILE
 from hpcdl.train.build import build_model
-from hpcdl.train.checkpoint import FOLDER, MODEL_FILE, load_checkpoint, read_checkpoint
+from hpcdl.train.checkpoint import FOLDER, MODEL_FILE, load_checkpoint, read_checkpoint, restore
 from hpcdl.train.data import Dataset, load_dataset
+from hpcdl.train.ema import averaged
+from hpcdl.train.input_files import read_input
+from hpcdl.train.world import world
 from hpcdl.training import Training
 
 ALLOWED = f"Give a run's folder, a checkpoint (RUN/{FOLDER}/step-*.npz) or a model.keras."
@@ -34,6 +37,14 @@ class Trained:
     def input_shape(self) -> tuple[int, ...]:
         """Of one input: (height, width, channels), or (length, channels)."""
         return tuple(self.model.input_shape[1:])
+
+    def read(self, path: Path) -> np.ndarray:
+        """Return what a file holds as one input, not yet scaled: as the run's data set would read it.
+
+        Raises:
+            DataError: the file cannot be read, or is not of the network's shape.
+        """
+        return read_input(path, self.input_shape, self.data.resize if self.data else None)
 
     @property
     def is_classifier(self) -> bool:
@@ -101,20 +112,18 @@ def _from_checkpoint(folder: Path, chosen: Path | None) -> Trained:
         raise LookError(f"{folder}: the run has left neither {MODEL_FILE} nor a checkpoint yet. {ALLOWED}")
     arrays, info = found
     training = load_job(folder / JOB_FILE).training
-    return Trained(_rebuild(training, arrays, info["path"]), Path(info["path"]), training.data)
+    return Trained(_rebuild(training, arrays, info), Path(info["path"]), training.data)
 
 
-def _rebuild(training: Training, arrays: dict[str, np.ndarray], path: str) -> keras.Model:
-    """Build a job's network and give it the weights of a checkpoint; the data say the shape of an input."""
-    built = build_model(training, load_dataset(training.data), "float32", steps=1)
+def _rebuild(training: Training, arrays: dict[str, np.ndarray], info: dict[str, Any]) -> keras.Model:
+    """Build a job's network and give it the weights of a checkpoint, or their average where the job asks for one."""
+    precision = "float16" if training.precision == "float16" else "float32"  # float16 scales the loss, and keeps that
+    built = build_model(training, load_dataset(training.data), precision, steps=1, steps_per_epoch=1)
+    built.optimizer.build(built.trainable_variables)
+    restore(built, world(), arrays, info)
     model = keras.models.clone_model(keras.Model(built.inputs[0], built.outputs[0], name=built.name))
-    names = [f"weight/{i}" for i in range(len(model.trainable_variables))]
-    names += [f"rank0/{i}" for i in range(len(model.non_trainable_variables))]
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    for name, variable in zip(names, variables, strict=True):
-        if name not in arrays or arrays[name].shape != tuple(variable.shape):
-            raise LookError(f"{path}: its weights are not those of the network in the run's {JOB_FILE}.")
-        variable.assign(arrays[name])
+    with averaged(built):
+        model.set_weights(keras.Model(built.inputs[0], built.outputs[0]).get_weights())
     return model
 
 

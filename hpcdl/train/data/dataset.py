@@ -74,7 +74,7 @@ class Dataset:
             if targets.dtype != np.float32 or targets.shape[1:] != (len(self.target_names),):
                 raise DataError(
                     f"{self.name}: its {part} targets are {targets.dtype} of shape {targets.shape}; they "
-                    f"must be float32 of shape (n, {len(self.target_names)}): a regression, with one column for each name."
+                    f"must be float32 of shape (n, {len(self.target_names)}), a column for each name."
                 )
             if not np.isfinite(targets).all():
                 raise DataError(f"{self.name}: its {part} targets hold a value that is not finite (NaN or infinity).")

@@ -6,8 +6,6 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import numpy as np
 
@@ -15,11 +13,11 @@ from hpcdl.errors import DataError
 from hpcdl.files import write_atomically
 from hpcdl.train.data import places
 from hpcdl.train.data.dataset import Dataset
+from hpcdl.train.data.download import download
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files of a data set; packed they have .gz behind."""
 KERAS_KEYS = ("x_train", "y_train", "x_test", "y_test")
-DOWNLOAD_TIMEOUT_S = 20
 REMEDY = "Delete it and run `hpcdl fetch {}`, or copy it anew."
 
 
@@ -98,20 +96,12 @@ class IdxSet:
                 ) from None
         return folder
 
-    def _download(self, file: str, mirrors: tuple[str, ...]) -> tuple[bytes | None, list[str]]:
-        """Return the packed file from the first mirror that has the published one, and what the others answered."""
-        answers: list[str] = []
-        for mirror in mirrors:
-            try:
-                with urlopen(f"{mirror}{file}.gz", timeout=DOWNLOAD_TIMEOUT_S) as answer:
-                    packed = answer.read()
-                expected, found = self._checksum(file, packed, gzip.decompress(packed))
-                if found == expected:
-                    return packed, answers
-                answers.append(f"{mirror}: the file has MD5 {found}, not {expected}")
-            except (OSError, EOFError, zlib.error, ValueError) as fault:
-                answers.append(f"{mirror}: {fault.reason if isinstance(fault, URLError) else fault}")
-        return None, answers
+    def _download(self, file: str, mirrors: tuple[str, ...]) -> tuple[bytes | None, str]:
+        def fault(packed: bytes) -> str | None:
+            expected, found = self._checksum(file, packed, gzip.decompress(packed))
+            return None if found == expected else f"the file has MD5 {found}, not {expected}"
+
+        return download([f"{mirror}{file}.gz" for mirror in mirrors], fault)
 
     def _checksum(self, file: str, packed: bytes | None, content: bytes) -> tuple[str | None, str | None]:
         """Return the published MD5 and that of the file, both None where none is published for this form."""

@@ -38,3 +38,12 @@ def find_path(path: str) -> Path:
         f"train.data.path: there is no {path} (looked for {looked}). Correct the path, or set HPCDL_DATA to the "
         "folder that holds it."
     )
+
+
+def path_is_here(path: str) -> bool:
+    """Whether the file or folder that a job file names is there."""
+    try:
+        find_path(path)
+    except DataError:
+        return False
+    return True

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from hpcdl.errors import LookError
 from hpcdl.train.data import Dataset
-from hpcdl.train.input_files import read_input
 from hpcdl.train.look import figures
 from hpcdl.train.look.ascent import Regularisation, ascend
 from hpcdl.train.look.figures import Labelled
@@ -235,7 +234,7 @@ def _batches(part: keras.Model, rows: np.ndarray) -> Iterator[np.ndarray]:
 def _input(trained: Trained, data: Dataset | None, text: str) -> tuple[int | None, np.ndarray]:
     """The place and the row of a test input, or None and what a file holds."""
     if not text.isdecimal():
-        return None, read_input(Path(text), trained.input_shape)
+        return None, trained.read(Path(text))
     if data is None:
         raise LookError(f"--image {text}: {trained.path} belongs to no run; name a data set by --data, or give a file.")
     index = int(text)

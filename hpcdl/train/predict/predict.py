@@ -68,7 +68,7 @@ def _prepare(wish: Wish) -> tuple[Trained, Samples, tuple[str, ...]]:
     if folder.is_dir():
         data = trained.load_data(wish.data)
         names = class_names(data, trained.model.output_shape[-1])
-        return trained, of_folder(folder, trained.input_shape, names if trained.is_classifier else ()), names
+        return trained, of_folder(folder, trained, names if trained.is_classifier else ()), names
     data = trained.load_data(wish.inputs)
     assert data is not None
     return trained, of_test_set(data), class_names(data, trained.model.output_shape[-1])

@@ -8,7 +8,8 @@ import numpy as np
 
 from hpcdl.errors import DataError, LookError
 from hpcdl.train.data import Dataset
-from hpcdl.train.input_files import IMAGES, SIGNALS, read_input
+from hpcdl.train.input_files import IMAGES, SIGNALS
+from hpcdl.train.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -20,21 +21,21 @@ class Samples:
     truth: np.ndarray | None
     """int64 classes, shape (n,), or float32 numbers, shape (n, targets); None where it is not known."""
     read: Callable[[int], np.ndarray]
-    """Returns one input as read_input does; raises DataError when it cannot be read."""
+    """Returns one input as the network's data set has it; raises DataError when it cannot be read."""
 
 
-def of_folder(folder: Path, shape: tuple[int, ...], class_names: Sequence[str]) -> Samples:
+def of_folder(folder: Path, trained: Trained, class_names: Sequence[str]) -> Samples:
     """Return the images (or, for a network on signals, the .npy files) of a folder and its subfolders, by path.
 
     The classes are known where each file lies in a subfolder that has the name of a class.
 
     Args:
-        shape: of one input of the network.
+        trained: the network; it says what is read from a file.
         class_names: the network's, in order.
     Raises:
         DataError: the folder cannot be read or holds no such file.
     """
-    kinds = IMAGES if len(shape) == 3 else SIGNALS
+    kinds = IMAGES if len(trained.input_shape) == 3 else SIGNALS
     try:
         paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file())
     except OSError as fault:
@@ -45,7 +46,7 @@ def of_folder(folder: Path, shape: tuple[int, ...], class_names: Sequence[str]) 
     places = {name: place for place, name in enumerate(class_names)}
     known = all(len(part) > 1 and part[0] in places for part in parts)
     truth = np.array([places[part[0]] for part in parts], np.int64) if known else None
-    return Samples(["/".join(part) for part in parts], truth, lambda index: read_input(paths[index], shape))
+    return Samples(["/".join(part) for part in parts], truth, lambda index: trained.read(paths[index]))
 
 
 def of_test_set(data: Dataset) -> Samples:
