@@ -95,6 +95,8 @@ def save(figure: Figure, path: Path, kinds: tuple[str, ...] = ("png", "pdf")) ->
     Raises:
         LookError: the folder cannot be written.
     """
+    figure.draw_without_rendering()  # lays it out, which takes longer than to draw it
+    figure.set_layout_engine("none")
     for kind in kinds:
         content = io.BytesIO()
         dates = {"CreationDate": None} if kind == "pdf" else {}

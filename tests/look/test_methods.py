@@ -96,9 +96,9 @@ def test_ascent_on_a_linear_score_ends_at_the_maximum_that_algebra_gives():
     expected = start[:, 0] + np.linalg.solve(
         quadratic, weights[:, 1] - 2 * 0.3 * differences.T @ differences @ start[:, 0]
     )
-    found = ascend(model, start, 1, Regularisation(0.5, 0.3, jitter=0), bounds=None, steps=600)
+    found = ascend(model, start, [0, 1], Regularisation(0.5, 0.3, jitter=0), bounds=None, steps=600)[1]
     np.testing.assert_allclose(found[:, 0], expected, atol=2e-3)
-    bounded = ascend(model, start, 1, Regularisation(0.5, 0.3, jitter=0), bounds=(0, 0.4), steps=100)
+    bounded = ascend(model, start, [1], Regularisation(0.5, 0.3, jitter=0), bounds=(0, 0.4), steps=100)
     assert bounded.min() >= 0
     assert bounded.max() <= np.float32(0.4)
 
@@ -108,11 +108,12 @@ def test_ascent_raises_the_score_of_a_channel_and_is_the_same_for_the_same_seed(
     inputs = layers.Input((8, 8, 3))
     model = keras.Model(inputs, layers.Conv2D(4, 3)(inputs))
     start = np.full((8, 8, 3), 0.5, np.float32)
-    found = ascend(model, start, 2, Regularisation(), bounds=None, steps=30)
+    found = ascend(model, start, [2], Regularisation(), bounds=None, steps=30)[0]
     before, after = (model(image[None]).numpy().mean(axis=(0, 1, 2)) for image in (start, found))
-    assert after[2] > before[2]
-    assert (after - before).argmax() == 2
-    np.testing.assert_array_equal(found, ascend(model, start, 2, Regularisation(), None, steps=30))
+    apart = sum(float(np.square(np.diff(found, axis=axis)).sum()) for axis in (0, 1))
+    rule = Regularisation()
+    assert after[2] - rule.decay * np.square(found - start).sum() - rule.roughness * apart > before[2]
+    np.testing.assert_array_equal(found, ascend(model, start, [2], Regularisation(), None, steps=30)[0])
 
 
 def test_filters_are_the_kernel_with_the_filter_first(weights):

@@ -7,7 +7,8 @@ Biomedical Engineering 50:289, 2003). They are for teaching and tests: a network
 Where the numbers are from: rates of a normal rhythm (60 to 100 beats a minute), of bradycardia and tachycardia, PR
 interval (120 to 200 ms), QRS (below 120 ms, in premature ventricular beats above) and heights of the waves:
 A. Goldberger et al., Goldberger's Clinical Electrocardiography, 9th edition, 2017; the QT interval grows with the root
-of the RR interval: H. Bazett, Heart 7:353, 1920; fibrillatory waves of 4 to 9 Hz: A. Bollmann et al., Europace 8:911, 2006.
+of the RR interval: H. Bazett, Heart 7:353, 1920; fibrillatory waves of 4 to 9 Hz: A. Bollmann et al., Europace 8:911,
+2006.
 """
 
 import numpy as np

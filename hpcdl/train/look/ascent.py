@@ -1,5 +1,6 @@
 """Gradient ascent: an input that a class or a unit likes best."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -29,49 +30,50 @@ class Regularisation:
 def ascend(
     scores: keras.Model,
     start: np.ndarray,
-    unit: int,
+    units: Sequence[int],
     regularisation: Regularisation,
     bounds: tuple[float, float] | None = (0.0, 1.0),
     steps: int = 256,
     rate: float = 0.05,
     seed: int = 1,
 ) -> np.ndarray:
-    """Return the input I that maximises S(I) - decay |I - start|^2 - roughness |differences of neighbours in I|^2.
+    """Return, for each unit, the input I that maximises S(I) - decay |I - start|^2 - roughness |D I|^2.
 
     Source: K. Simonyan, A. Vedaldi and A. Zisserman, Deep Inside Convolutional Networks, 2013, arXiv:1312.6034,
     section 2. The steps are Adam's, with a rate that falls to 0 along a line.
 
     Args:
         scores: a model; S is place `unit` of the last axis of its output, averaged over other axes (the positions of a
-            channel).
+            channel). D I are the differences of neighbours in I.
         start: float32, shape (*input_shape): where the ascent begins.
         bounds: the lowest and highest value of an input, None for signals without bounds.
         rate: the first step's length, in the input's own unit.
         seed: of the jitter.
     Returns:
-        float32, the shape of `start`.
+        float32, shape (len(units), *input_shape).
     """
-    origin = tf.constant(start[None])
-    image = tf.Variable(origin)
+    origin = tf.constant(np.stack([start] * len(units)))
+    images = tf.Variable(origin)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0))
-    optimizer.build([image])
-    axes = list(range(1, start.ndim))  # of the batch of one: height and width, or length
+    optimizer.build([images])
+    axes = list(range(1, start.ndim))  # height and width, or length
     reach = regularisation.jitter
     shifts = np.random.default_rng(seed).integers(-reach, reach + 1, (steps, len(axes)))
 
     @tf.function
     def step(shift: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
-            outputs = tf.cast(scores(tf.roll(image, shift, axes), training=False), tf.float32)[..., unit]
-            penalty = regularisation.decay * tf.reduce_sum(tf.square(image - origin))
+            outputs = tf.cast(scores(tf.roll(images, shift, axes), training=False), tf.float32)
+            means = tf.reduce_mean(tf.reshape(outputs, (len(units), -1, outputs.shape[-1])), axis=1)
+            penalty = regularisation.decay * tf.reduce_sum(tf.square(images - origin))
             for axis in axes:
-                differences = tf.experimental.numpy.diff(image, axis=axis)
+                differences = tf.experimental.numpy.diff(images, axis=axis)
                 penalty += regularisation.roughness * tf.reduce_sum(tf.square(differences))
-            loss = penalty - tf.reduce_mean(outputs)
-        optimizer.apply([tape.gradient(loss, image)], [image])
+            loss = penalty - tf.reduce_sum(tf.gather(means, tf.constant(units), axis=1, batch_dims=1))
+        optimizer.apply([tape.gradient(loss, images)], [images])
         if bounds is not None:
-            image.assign(tf.clip_by_value(image, *bounds))
+            images.assign(tf.clip_by_value(images, *bounds))
 
     for shift in shifts:
         step(tf.constant(shift, tf.int32))
-    return image.numpy()[0]
+    return images.numpy()

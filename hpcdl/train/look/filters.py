@@ -19,7 +19,7 @@ def first_filters(model: keras.Model) -> np.ndarray:
         LookError: the network has no such layer.
     """
     layer = first_weights(model)
-    kernel = keras.ops.convert_to_numpy(layer.depthwise_kernel if hasattr(layer, "depthwise_kernel") else layer.kernel)
+    kernel = (layer.depthwise_kernel if hasattr(layer, "depthwise_kernel") else layer.kernel).value.numpy()
     if isinstance(layer, keras.layers.Dense):
         return kernel.T.reshape(-1, *model.input_shape[1:])
     return np.moveaxis(kernel, -1, 0)

@@ -177,12 +177,11 @@ def _ascent(look: Look) -> Figure:
     made = []
     if wish.unit is not None:
         part = outputs_of(model, look.layer)
-        image = ascend(part, start, wish.unit, rule, bounds)
-        made.append(Labelled(image, f"{look.layer.name}, unit {wish.unit}"))
+        made.append(Labelled(ascend(part, start, [wish.unit], rule, bounds)[0], f"{look.layer.name}, unit {wish.unit}"))
     scores = scores_of(model)
     count = scores.output_shape[-1]
-    for target in [look.target] if wish.target or wish.unit is not None else range(min(count, ASCENTS)):
-        image = ascend(scores, start, target, rule, bounds)
+    targets = [look.target] if wish.target or wish.unit is not None else list(range(min(count, ASCENTS)))
+    for target, image in zip(targets, ascend(scores, start, targets, rule, bounds), strict=True):
         score = float(scores(image[None], training=False)[0, target])
         made.append(Labelled(image, f"{look.name(target)} (score {score:.1f})"))
     return figures.ascent(made, f"From {level:.2f} everywhere; {rule.text}")
