@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, data, doctor, lint, look, run, sandbox, script, sites, sweep
+from hpcdl.cli import check, collect, data, doctor, lint, look, models, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -34,6 +34,8 @@ app.command()(look.predict_images)
 app.command()(run.train)
 app.command()(data.fetch)
 app.add_typer(data.app, name="data")
+app.command()(models.models)
+app.add_typer(models.model)
 app.command()(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 
