@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, data, doctor, lint, models, run, sandbox, script, sites, sweep
+from hpcdl.cli import check, collect, data, doctor, lint, look, models, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app.command()(sites.schema)
 app.command()(run.run)
 app.command()(run.resume)
 app.command()(collect.collect)
+app.command()(look.look)
+app.command()(look.predict_images)
 app.command()(run.train)
 app.command()(data.fetch)
 app.add_typer(data.app, name="data")
