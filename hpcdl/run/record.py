@@ -11,6 +11,7 @@ from typing import Any
 
 from hpcdl.files import write_atomically
 from hpcdl.job import Job
+from hpcdl.timeout import STOPPED as STOPPED
 
 RECORD_FILE = "record.json"
 """Fields of record.json, all of them there from the start and null while not known:
@@ -25,10 +26,6 @@ FIELDS = (
     "schema name id job job_file job_digest scheduler job_id pid host ranks command output error git python started "
     "ended time_s exit_code status reason rank_map versions"
 ).split()
-
-
-STOPPED = 75
-"""Exit code of a run that a signal stopped and that left a checkpoint: EX_TEMPFAIL of sysexits.h, try again."""
 
 
 def create(folder: Path, **fields: Any) -> None:
@@ -47,9 +44,9 @@ def create(folder: Path, **fields: Any) -> None:
     _write(folder, {field: given.get(field) for field in FIELDS})
 
 
-def restart(folder: Path, ranks: int, command: list[str]) -> None:
-    """Note in the record of an unfinished run that it goes on, from this process."""
-    here = {"pid": os.getpid(), "host": socket.gethostname()}
+def restart(folder: Path, ranks: int, command: list[str], job_id: str | None = None) -> None:
+    """Note in the record of an unfinished run that it goes on, from this process and in this job of the scheduler."""
+    here = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": job_id}
     update(folder, **here, ranks=ranks, command=command, status="running", reason=None, exit_code=None, ended=None)
 
 
