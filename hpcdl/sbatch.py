@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from hpcdl.errors import HpcdlError, JobFileError, SiteError
@@ -21,8 +22,10 @@ GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socke
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9%+,./:=@^_{}\[\]*()&|-]+", re.ASCII)
 
 
-def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: Settings) -> Options:
-    """Return the options for `job` in `partition` of `site`.
+def sbatch_options(
+    job: Job, site: Site, partition: Partition | None, settings: Settings, folder: Path | None = None
+) -> Options:
+    """Return the options for `job` in `partition` of `site`, with its logs in the run's `folder` if it is known.
 
     The job's resources, its log names, the user's account and address for mails, the site's partition and its own
     options; then the job's `slurm:` section, which replaces any of these but the resources (`false` leaves one out).
@@ -33,8 +36,8 @@ def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: 
     """
     asked = _asked_for(job, site, partition)
     others: Options = {
-        "output": _log_name(site.log_names.output, job),
-        "error": _log_name(site.log_names.error, job),
+        "output": _log_name(site.log_names.output, job, folder),
+        "error": _log_name(site.log_names.error, job, folder),
         "account": settings.account_at(site.name) or False,
         "mail-user": settings.mail_user or False,
         **(partition.options if partition else {}),
@@ -98,10 +101,13 @@ def _asked_for(job: Job, site: Site, partition: Partition | None) -> Options:
     return options | {"time": resources.time, "job-name": job.name} | _gpu_option(job, site)
 
 
-def _log_name(pattern: str, job: Job) -> str:
-    """A log's name in sbatch's words; the tasks of an array have one each."""
+def _log_name(pattern: str, job: Job, folder: Path | None) -> str:
+    """A log's name in sbatch's words; the tasks of an array have one each, in the run's folder in that of their point."""
     name = pattern.replace("%j", "%A_%a") if job.sweep else pattern
-    return name.replace("{prefix}", job.log_prefix.replace("%", "%%"))
+    name = name.replace("{prefix}", job.log_prefix.replace("%", "%%"))
+    if folder is None:
+        return name
+    return "/".join([str(folder).replace("%", "%%"), *(["%a"] if job.sweep else []), name.rpartition("/")[2]])
 
 
 def _check_name(name: str, site: Site) -> None:

@@ -5,6 +5,7 @@ The words of the script stand in templates/; what is decided or computed is deci
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from jinja2 import (
     BaseLoader,
@@ -30,7 +31,9 @@ TEMPLATES = {"slurm": "slurm.sh.j2", "pbs": "pbs.sh.j2", "none": "base.sh.j2"}
 """The template for each kind of scheduler."""
 
 
-def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Sequence[str] = ()) -> str:
+def render(
+    job: Job, job_file: str, site: Site, settings: Settings, changes: Sequence[str] = (), folder: Path | None = None
+) -> str:
     """Return the batch script of a job at a site.
 
     Args:
@@ -39,6 +42,9 @@ def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Seq
         site: where to run.
         settings: the user's own.
         changes: the `--set` texts that made `job` out of the file; the ranks read the file with the same ones.
+        folder: the run's folder, absolute, where it is known before the job has an id; the logs go there too. It is
+            there when the job starts, and of a sweep its folder for each point, INDEX/. None: the script makes
+            runs/NAME-ID/ where sbatch is called, runs/NAME-ID/INDEX/ for each point of a sweep.
 
     Raises:
         HpcdlError: the site cannot run the job, or a value cannot stand in a script.
@@ -48,7 +54,7 @@ def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Seq
     options: Options = {}
     directives: list[str] = []
     if site.scheduler == "slurm":
-        options = sbatch_options(job, site, partition, settings)
+        options = sbatch_options(job, site, partition, settings, folder)
         directives = [directive(name, value) for name, value in options.items()]
     elif site.scheduler == "pbs":
         directives = pbs_directives(job, site, partition, settings)
