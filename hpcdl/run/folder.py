@@ -30,10 +30,15 @@ def make_run_folder(runs: Path, job: Job, run_id: str | None = None) -> tuple[Pa
     else:
         chosen = _make_new(runs, job.name, datetime.now().strftime("%Y%m%d-%H%M%S"))
     folder = runs / f"{job.name}-{chosen}"
+    write_job(folder, job)
+    return folder, chosen
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """Write a job into a folder as it is to be run."""
     text = io.StringIO()
     YAML().dump(job.model_dump(mode="json", exclude_none=True), text)
     write_atomically(folder / JOB_FILE, text.getvalue())
-    return folder, chosen
 
 
 def _make_new(runs: Path, name: str, wanted: str) -> str:

@@ -116,7 +116,7 @@ def in_words(reason: str | None) -> tuple[str, str | None]:
     if not match:
         return f"Slurm says: {reason}", None
     whose, bound, what, minutes, per = match.groups()
-    thing = _WHAT[what] + (", counted in minutes," if minutes else "")
+    thing = f"minutes of {_WHAT[what]}" if minutes else _WHAT[what]
     for_whom = {
         "PerJob": " for one job",
         "PerNode": " on one node",
@@ -124,7 +124,7 @@ def in_words(reason: str | None) -> tuple[str, str | None]:
         "PerAccount": " for one account",
     }.get(per or "", "")
     if bound == "Grp":  # all jobs together: the end of one of them helps
-        return f"all jobs of {_WHOSE[whose]} together use as many {thing} as they may ({code})".replace(",  ", ", "), None
+        return f"all jobs of {_WHOSE[whose]} together use all the {thing} that they may ({code})", None
     if bound == "Min":
         return f"{_WHOSE[whose]} wants more {thing} of a job than it asks for ({code})", "cancel it and ask for more"
     hopeless = per in ("PerJob", "PerNode") or what == "WallDuration"

@@ -101,7 +101,8 @@ CAUSES = {
 
 NEXT = {
     State.FAILED: "read the last lines of its log (hpcdl logs RUN --err), repair it, hpcdl rerun RUN",
-    State.TIMEOUT: "ask for more time, or go on from its checkpoint: hpcdl rerun RUN --set resources.time=...",
+    State.TIMEOUT: "hpcdl submit --failed-only RUN goes on from its checkpoint, if it has one; "
+    "for more time: hpcdl rerun RUN --set resources.time=...",
     State.OUT_OF_MEMORY: "ask for more memory (resources.memory_per_node_gib), or read the data in smaller parts",
     State.NODE_FAIL: "hpcdl rerun RUN; if the node fails again, --set slurm.exclude=NODE and tell the site",
     State.PREEMPTED: "hpcdl rerun RUN",
@@ -184,7 +185,7 @@ def _ended(seen: SlurmJob, last: Attempt | None) -> Verdict:
         if own and own.decision == "requeued":
             cause = "its script gave it back to the queue, and there is no sign that it was started again"
             return Verdict(State.LOST, cause, f"{seen.evidence}; exit record: requeued", NEXT[State.LOST])
-        if own and own.decision != "finished":
+        if own and not _succeeded(own):
             return _by_own_record(own)
         return Verdict(state, None, seen.evidence)
     if state is State.FAILED:
@@ -195,7 +196,7 @@ def _ended(seen: SlurmJob, last: Attempt | None) -> Verdict:
         started = last is not None and last.start is not None
         if not started and (seen.exit_code == "0:53" or seen.reason == "JobLaunchFailure"):
             state = State.LAUNCH_FAILED
-        elif own and own.decision != "finished":
+        elif own and not _succeeded(own) and own.decision != "requeued":
             verdict = _by_own_record(own)
             return replace(verdict, evidence=f"{verdict.evidence}; {seen.evidence}")
         else:
@@ -208,7 +209,7 @@ def _ended(seen: SlurmJob, last: Attempt | None) -> Verdict:
 def _by_own_record(own: Exit) -> Verdict:
     """Judge by the script's exit record: Slurm says nothing more, or does not object."""
     evidence = f"exit record of job {own.job_id}, restart {own.restart}: {own.decision}, exit code {own.exit_code}"
-    if own.decision == "finished" and own.exit_code == 0:
+    if _succeeded(own):
         return Verdict(State.COMPLETED, None, evidence)
     if own.decision == "gave_up":
         cause = own.reason or "stopped before its time limit, and not given back to the queue"
@@ -275,4 +276,8 @@ def _code_in_words(exit_code: str | None) -> str:
 
 
 def _although(own: Exit | None) -> str:
-    return ", although its script had recorded exit code 0" if own and own.decision == "finished" else ""
+    return ", although its script had recorded exit code 0" if own and _succeeded(own) else ""
+
+
+def _succeeded(own: Exit) -> bool:
+    return own.decision == "finished" and own.exit_code == 0
