@@ -39,6 +39,9 @@ FROM_OUTSIDE = (
 )
 """Outcomes that the logs know better than the record."""
 
+SLURM = "Slurm"
+"""Stands for the file of an evidence that one of Slurm's programs or the job's script gave."""
+
 OF_STATE = {
     State.COMPLETED: "completed",
     State.FAILED: "crash",
@@ -245,13 +248,13 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
 
 def _by_scheduler(row: Row, verdict: Verdict, facts: Facts) -> None:
     """Judge by the job's script and Slurm, whose word on the whole job counts more than the training's on its part."""
-    by_training, cause = row.outcome, row.cause
+    by_training, cause, by_evidence = row.outcome, row.cause, row.evidence
     row.verdict = verdict
     row.outcome = OF_STATE.get(verdict.state, "running")
     row.cause, row.next_step = verdict.cause, verdict.next_step
-    row.evidence = Evidence("Slurm", None, verdict.evidence) if verdict.evidence else None
+    row.evidence = Evidence(SLURM, None, verdict.evidence) if verdict.evidence else None
     if verdict.state is State.FAILED and by_training in ("crash", "crash_after_training"):
-        row.outcome, row.cause = by_training, cause  # the training knows what went wrong
+        row.outcome, row.cause, row.evidence = by_training, cause, by_evidence  # the training knows what went wrong
     if row.time_s is None:
         row.time_s = _time_of(facts)
 
@@ -276,7 +279,10 @@ def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     if not told:
         return
     last = told[-1]
-    if last.outcome in FROM_OUTSIDE or (row.outcome in ("incomplete", "unknown") and last.outcome == "crash"):
+    only_slurm = row.verdict is not None and row.outcome == "crash" and row.evidence and row.evidence.file == SLURM
+    if last.outcome in FROM_OUTSIDE or (
+        (row.outcome in ("incomplete", "unknown") or only_slurm) and last.outcome == "crash"
+    ):
         row.outcome, row.cause, row.evidence, row.next_step = last.outcome, last.cause, last.evidence, last.next_step
 
 

@@ -1,6 +1,7 @@
-"""What a run's own folder tells of its job, with nobody asked: the script's records, and what Slurm last said of its end.
+"""What a run's own folder tells of its job, with nobody asked: the script's records, and what Slurm said of its end.
 
-`slurm.json` keeps that: the controller forgets a job minutes after its end (MinJobAge), and not every site has accounting.
+`slurm.json` keeps that: the controller forgets a job minutes after its end (MinJobAge), and not every site has
+accounting.
 """
 
 import json

@@ -13,7 +13,7 @@ from hpcdl.files import write_atomically
 from hpcdl.job import Job
 
 ARRAY_FILE = "array.json"
-"""The record of a job array, in place of record.json; the runs of its points lie in the folders 0/, 1/, ... beside it."""
+"""The record of a job array, in place of record.json; the runs of its points lie in folders 0/, 1/, ... beside it."""
 RECORD_FILE = "record.json"
 """Fields of record.json, all of them there from the start and null while not known:
 schema (1), name, id, job (the whole job file as an object), job_file, job_digest, scheduler (`local`, `slurm`, `pbs`),
@@ -21,8 +21,8 @@ job_id (the scheduler's), pid and host (of the process that wrote the first reco
 output and error (names of the two logs in this folder), git ({commit, dirty} of the working folder, or null),
 python, started and ended (ISO 8601, UTC), time_s (seconds), exit_code (0..255; 128 + signal for a run that a signal
 ended), status (`submitted`, `running`, `success`, `aborted`), reason, rank_map (list of {rank, host, local_rank,
-device}), versions ({package: version}), submitted (of a run that `hpcdl submit` made: {hpcdl, python, site, site_digest,
-modules, loaded_modules, dropped_variables, folder}; its job's id is in submissions.json)."""
+device}), versions ({package: version}), submitted (of a run that `hpcdl submit` made: {hpcdl, python, site,
+site_digest, modules, loaded_modules, dropped_variables, folder}; its job's id is in submissions.json)."""
 
 FIELDS = (
     "schema name id job job_file job_digest scheduler job_id pid host ranks command output error git python started "
@@ -97,14 +97,17 @@ def now() -> str:
 def git_state(folder: Path | None = None) -> dict[str, Any] | None:
     """Return {commit, dirty} of the git checkout around `folder` (the working folder), None where there is none."""
     try:
-        commit, changed = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--untracked-files=no")
+        commit, changed = (
+            _git(folder, "rev-parse", "HEAD"),
+            _git(folder, "status", "--porcelain", "--untracked-files=no"),
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return {"commit": commit.strip(), "dirty": bool(changed.strip())}
 
 
 def git_diff(folder: Path | None = None) -> str | None:
-    """Return what differs from the commit of `git_state`, cut after LONGEST_DIFF characters; None where nothing does."""
+    """Return what differs from the commit of `git_state`, at most LONGEST_DIFF characters; None where nothing does."""
     try:
         text = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff")
     except (OSError, subprocess.SubprocessError):

@@ -51,7 +51,6 @@ def prepare(
     Raises:
         HpcdlError: the site cannot run the job, or the folder cannot be made.
     """
-    points = _points(job)
     try:
         folder, run_id = make_run_folder(runs.absolute(), job)
     except OSError as fault:
@@ -69,7 +68,8 @@ def prepare(
             write_atomically(folder / DIFF_FILE, difference)
         whole = {**common, **record.of_job(job, job_file, run_id), "ranks": job.resources.ranks}
         record.create(folder, record.ARRAY_FILE if job.sweep else record.RECORD_FILE, **whole)
-        for index, point in enumerate(points):
+        for index, values in enumerate(job.sweep.all_points() if job.sweep else []):
+            point = load_job(folder / JOB_FILE, {**values, "sweep": None})
             (folder / str(index)).mkdir()
             write_job(folder / str(index), point)
             record.create(folder / str(index), **{**whole, **record.of_job(point, job_file, f"{run_id}_{index}")})
@@ -164,25 +164,6 @@ def _qsub(path: Path) -> str:
     return match[1]
 
 
-def _points(job: Job) -> list[Job]:
-    """Return the job of each point of a sweep; none where there is no sweep."""
-    if job.sweep is None:
-        return []
-    return [_at_point(job, point) for point in job.sweep.all_points()]
-
-
-def _at_point(job: Job, point: dict[str, Any]) -> Job:
-    data = job.model_dump(mode="json", exclude_none=True)
-    data.pop("sweep")
-    for key, value in point.items():
-        *parents, last = key.split(".")
-        section = data
-        for name in parents:
-            section = section.setdefault(name, {})
-        section[last] = value
-    return Job.model_validate(data)
-
-
 def _common(site: Site, profile: bytes, settings: Settings, folder: Path) -> dict[str, Any]:
     """The fields of the record that are not the job's."""
     _, dropped = clean_environment(os.environ)
@@ -206,12 +187,12 @@ def _common(site: Site, profile: bytes, settings: Settings, folder: Path) -> dic
     }
 
 
-def differences(known: dict[str, Any], profile: bytes) -> list[str]:
+def differences(known: dict[str, Any], profile: bytes | None) -> list[str]:
     """Return, in a sentence each, what is not as it was when a run was made: git commit, hpcdl, the site's profile.
 
     Args:
         known: the run's record.
-        profile: the site's profile as it is now.
+        profile: the site's profile as it is now; None where another site was asked for.
     """
     then, now = known.get("git") or {}, record.git_state() or {}
     submitted = known.get("submitted") or {}
@@ -224,7 +205,7 @@ def differences(known: dict[str, Any], profile: bytes) -> list[str]:
         told.append("the working tree has changes that are in no commit")
     if submitted.get("hpcdl") not in (None, hpcdl.__version__):
         told.append(f"hpcdl was {submitted['hpcdl']}, it is {hpcdl.__version__}")
-    if submitted.get("site_digest") not in (None, hashlib.sha256(profile).hexdigest()):
+    if profile is not None and submitted.get("site_digest") not in (None, hashlib.sha256(profile).hexdigest()):
         told.append(f"the profile of site {submitted['site']} has changed (the old one: {SITE_FOLDER}/ in its folder)")
     return told
 
@@ -253,7 +234,9 @@ def check_dependency(words: Sequence[str], slurm: Slurm) -> tuple[str, list[str]
     for word in words:
         kind, *names = word.split(":")
         if kind not in KINDS or (kind != "singleton") != bool(names):
-            raise HpcdlError(f"--dependency {word}: write KIND:JOB, with a job id or a run's folder; {', '.join(KINDS)}.")
+            raise HpcdlError(
+                f"--dependency {word}: write KIND:JOB, with a job id or a run's folder; {', '.join(KINDS)}."
+            )
         ids = [name if re.match(r"\d+(_\d+)?(\+\d+)?$", name) else _job_id_of(Path(name)) for name in names]
         parts.append(":".join([kind, *ids]))
         successes += ids if kind == "afterok" else []

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SQUEUE_FIELDS = "%i|%T|%r|%M|%l|%S|%e|%N|%o"
-"""Job (with `_TASK` in an array), state, reason, time used, time limit, start (expected while it waits), end, nodes, and
-the script, which comes last because a path may hold the separator."""
+"""Job (with `_TASK` in an array), state, reason, time used, time limit, start (expected while it waits), end, nodes,
+and the script, which comes last because a path may hold the separator."""
 SACCT_FIELDS = "JobID,State,ExitCode,Elapsed,Timelimit,Start,End,NodeList"
 
 _SCONTROL = {

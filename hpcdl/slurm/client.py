@@ -1,4 +1,4 @@
-"""Slurm through its own programs: one call however many jobs, a cleaned environment, patience with a busy controller."""
+"""Slurm through its own programs: one call for many jobs, a cleaned environment, patience with a busy controller."""
 
 import os
 import re
@@ -21,8 +21,8 @@ from hpcdl.slurm.answers import (
 )
 
 DROPPED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "PMI_", "PMIX_", "PMI2_", "OMPI_", "PRTE_", "MPI_LOCAL")
-"""Beginnings of variables that belong to the job one is in: sbatch would hand them on, and srun of the new job would take
-them for its own (leaked SLURM_CPU_BIND, SLURM_CPUS_PER_TASK). SBATCH_ variables would beat the script."""
+"""Beginnings of variables that belong to the job one is in: sbatch would hand them on, and srun of the new job would
+take them for its own (leaked SLURM_CPU_BIND, SLURM_CPUS_PER_TASK). SBATCH_ variables would beat the script."""
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
 """Of those, what says which Slurm is meant."""
 KEPT_BEGINNINGS = ("OMPI_MCA_", "PRTE_MCA_", "OMPI_ALLOW_")
@@ -33,7 +33,7 @@ BUSY = re.compile(
     r"in standby mode|Transport endpoint is not connected|Connection (?:refused|reset|timed out)|"
     r"Slurm temporarily unable|Slurm controller.*not respond|Unexpected message received"
 )
-"""The controller is down or has too much to do: worth another try (texts of SchedMD/slurm, src/common/slurm_errno.c)."""
+"""The controller is down or has too much to do: worth another try (SchedMD/slurm, src/common/slurm_errno.c)."""
 NEVER_ARRIVED = re.compile(r"connect failure|send failure|Resource temporarily unavailable|in standby mode")
 """Of those, the ones after which the controller has certainly not taken the job."""
 UNKNOWN_JOB = re.compile(r"Invalid job id")
@@ -155,18 +155,16 @@ class Slurm:
 
     def find(self, script: Path) -> list[str] | None:
         """Return the ids of my jobs with this script, oldest first; None where nobody answers."""
+        known = self.scripts()
+        if known is None:
+            return None
+        return sorted({job_id for job_id, path in known if path == str(script)}, key=int)
+
+    def scripts(self) -> list[tuple[str, str]] | None:
+        """Return (job id, script) of all my jobs that the controller knows; None where it does not answer."""
         command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "--format=%F|%o"]
         done = self._patient(command)
-        if done.returncode:
-            return None
-        return sorted({job_id for job_id, path in read_scripts(done.stdout) if path == str(script)}, key=int)
-
-    def find_ended(self, script: Path, since: str) -> list[str]:
-        """Return the ids of my jobs with this script in the accounting since an ISO time; none where it cannot tell."""
-        fields = ["--format=JobID,SubmitLine", f"--starttime={since}", f"--user={os.getuid()}"]
-        done = self._call(["sacct", "--noheader", "--parsable2", "-X", *fields])
-        lines = read_scripts(done.stdout) if done.returncode == 0 else []
-        return sorted({job_id for job_id, words in lines if words.endswith(f" {script}")}, key=int)
+        return None if done.returncode else read_scripts(done.stdout)
 
     def queue(self, job_ids: Sequence[str], cluster: str | None = None) -> dict[str, SlurmJob] | None:
         """Return what the controller knows of jobs, in one call of squeue; None where it does not answer.
@@ -205,7 +203,9 @@ class Slurm:
         where = [f"--clusters={cluster}"] if cluster else []
         done = self._patient(["scancel", *where, *job_ids])
         if done.returncode:
-            raise SlurmError(f"scancel: {_last_line(done.stderr) or f'exit code {done.returncode}'}. Nothing is certain.")
+            raise SlurmError(
+                f"scancel: {_last_line(done.stderr) or f'exit code {done.returncode}'}. Nothing is certain."
+            )
 
     def _patient(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Run a program that changes nothing when it is run twice; again while the controller is busy."""

@@ -1,4 +1,4 @@
-"""The one state of a job, from what its script wrote down itself and what Slurm's programs say, any of them missing (pure).
+"""The one state of a job, from what its script wrote down and what Slurm's programs say, any of them missing (pure).
 
 Nothing is concluded from silence: a job that has left the queue is COMPLETED only where its own exit record says 0, or
 Slurm says COMPLETED.
@@ -108,7 +108,7 @@ NEXT = {
     State.PREEMPTED: "hpcdl rerun RUN",
     State.CANCELLED: "nothing to repair: it was ended by hand; hpcdl rerun RUN starts it anew",
     State.DEADLINE: "submit it earlier, with less time, or without slurm.deadline",
-    State.LAUNCH_FAILED: "check that the compute nodes see its folder and that the disk is not full, then hpcdl rerun RUN",
+    State.LAUNCH_FAILED: "check that the compute nodes see its folder and the disk is not full, then hpcdl rerun RUN",
     State.LOST: "read its logs (hpcdl logs RUN); the site's support can find the job; hpcdl rerun RUN starts it anew",
     State.UNKNOWN: "ask again where Slurm answers",
 }
@@ -162,7 +162,9 @@ def judge(facts: Facts) -> Verdict:
 def submitting(when: str) -> Verdict:
     """Return the verdict on a run whose submission got no answer, begun at `when`."""
     cause = f"sbatch was called at {when}, and its answer never came"
-    return Verdict(State.SUBMITTING, cause, None, "ask again where Slurm answers: hpcdl status finds the job, if there is one")
+    return Verdict(
+        State.SUBMITTING, cause, None, "ask again where Slurm answers: hpcdl status finds the job, if there is one"
+    )
 
 
 def _active(seen: SlurmJob, own: Exit | None, attempted: bool) -> Verdict:
