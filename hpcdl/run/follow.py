@@ -57,7 +57,7 @@ def lines(
 def watch(
     runs: Sequence[Run], slurm: Slurm | None, interval_s: float, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[list[Status]]:
-    """Yield what runs are doing, every `interval_s` seconds, until all have ended; ended ones are not asked for again."""
+    """Yield what runs are doing, every `interval_s` seconds, until all have ended; those are not asked for again."""
     known: dict[Path, Status] = {}
     doubted: set[Path] = set()
     while True:

@@ -70,7 +70,7 @@ def array_index(folder: Path) -> int | None:
 
 
 def last_submission(folder: Path) -> tuple[Submission | None, str | None]:
-    """Return the submission that the run in `folder` is of now, and its job's id; of a task its array's last with it."""
+    """Return the submission that a run is of now, and its job's id; of a task the array's last with that task."""
     index = array_index(folder)
     for submission in reversed(read_submissions(folder if index is None else folder.parent)):
         if index is None or submission.indices is None or index in submission.indices:

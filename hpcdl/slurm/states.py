@@ -265,8 +265,8 @@ def _is_of_earlier(seen: SlurmJob, last: Attempt | None) -> bool:
         return False
     try:
         ended = datetime.fromisoformat(seen.end).astimezone(timezone.utc)
-        return ended < datetime.fromisoformat(last.start.started)
-    except ValueError:
+        return ended < datetime.fromisoformat(last.start.started).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return False
 
 
