@@ -1,7 +1,7 @@
 """The attempts of a run: what its batch script itself writes down of how each of them began and ended.
 
-A run is attempted anew when its job is requeued, or submitted again with the same folder. The script (templates/) writes
-two small files for each attempt into the run's folder, whole or not at all, with nothing but a shell:
+A run is attempted anew when its job is requeued, or submitted again with the same folder. The script (templates/)
+writes two small files for each attempt into the run's folder, whole or not at all, with nothing but a shell:
 
     attempts/JOB.RESTART.start.json   schema, job_id, slurm_job_id, restart, host, nodes, ntasks, cluster, started
     attempts/JOB.RESTART.exit.json    schema, job_id, restart, exit_code, signal, ended, decision, reason
@@ -56,7 +56,7 @@ class Exit(_Record):
     exit_code: Annotated[int, Field(ge=0, le=255)]
     """Of the work; 128 + signal where a signal ended it."""
     signal: str | None
-    """What the script got, without SIG: USR1 before the time limit; TERM at a cancel, a preemption, the limit itself."""
+    """What the script got, without SIG: USR1 before the time limit; TERM at a cancel, a preemption, the limit."""
     ended: str
     """As `Start.started`."""
     decision: Decision

@@ -11,6 +11,7 @@ from typing import Any
 
 from hpcdl.files import write_atomically
 from hpcdl.job import Job
+from hpcdl.timeout import STOPPED as STOPPED
 
 ARRAY_FILE = "array.json"
 """The record of a job array, in place of record.json; the runs of its points lie in folders 0/, 1/, ... beside it."""
@@ -29,12 +30,8 @@ FIELDS = (
     "ended time_s exit_code status reason rank_map versions submitted"
 ).split()
 
-
 LONGEST_DIFF = 1_000_000
 """Characters of the difference to the git commit that are kept with a run."""
-
-STOPPED = 75
-"""Exit code of a run that a signal stopped and that left a checkpoint: EX_TEMPFAIL of sysexits.h, try again."""
 
 
 def create(folder: Path, file: str = RECORD_FILE, **fields: Any) -> None:
@@ -53,9 +50,9 @@ def create(folder: Path, file: str = RECORD_FILE, **fields: Any) -> None:
     _write(folder, {field: given.get(field) for field in FIELDS}, file)
 
 
-def restart(folder: Path, ranks: int, command: list[str]) -> None:
-    """Note in the record of an unfinished run that it goes on, from this process."""
-    here = {"pid": os.getpid(), "host": socket.gethostname()}
+def restart(folder: Path, ranks: int, command: list[str], job_id: str | None = None) -> None:
+    """Note in the record of an unfinished run that it goes on, from this process and in this job of the scheduler."""
+    here = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": job_id}
     update(folder, **here, ranks=ranks, command=command, status="running", reason=None, exit_code=None, ended=None)
 
 

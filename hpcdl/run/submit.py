@@ -17,11 +17,12 @@ from hpcdl.errors import HpcdlError, RunError
 from hpcdl.files import write_atomically
 from hpcdl.job import Job, load_job
 from hpcdl.run import record
-from hpcdl.run.folder import JOB_FILE, make_run_folder, write_job
+from hpcdl.run.folder import JOB_FILE, fill_run_folder, make_run_folder
 from hpcdl.run.submission import Submission, last_submission, read_submissions, set_job, write_submissions
 from hpcdl.settings import Settings
 from hpcdl.site import Site
 from hpcdl.slurm.client import Slurm, SlurmError, SlurmUnanswered, clean_environment
+from hpcdl.sweep import Point
 
 SCRIPT_FILE = "job.sbatch"
 SITE_FOLDER = "site"
@@ -69,9 +70,8 @@ def prepare(
         whole = {**common, **record.of_job(job, job_file, run_id), "ranks": job.resources.ranks}
         record.create(folder, record.ARRAY_FILE if job.sweep else record.RECORD_FILE, **whole)
         for index, values in enumerate(job.sweep.all_points() if job.sweep else []):
-            point = load_job(folder / JOB_FILE, {**values, "sweep": None})
-            (folder / str(index)).mkdir()
-            write_job(folder / str(index), point)
+            point = _at(job, values, folder)
+            fill_run_folder(folder / str(index), point)
             record.create(folder / str(index), **{**whole, **record.of_job(point, job_file, f"{run_id}_{index}")})
     except BaseException as fault:
         shutil.rmtree(folder, ignore_errors=True)
@@ -162,6 +162,15 @@ def _qsub(path: Path) -> str:
         said = (done.stderr or done.stdout).strip().split("\n")[-1]
         raise SlurmError(f"qsub refused the job: {said or f'exit code {done.returncode}'}.")
     return match[1]
+
+
+def _at(job: Job, values: Point, folder: Path) -> Job:
+    """Return the job of one point: a training with its values, or a command with its variables."""
+    if job.command is None:
+        return load_job(folder / JOB_FILE, {**values, "sweep": None})
+    variables = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
+    command = [re.sub(r"\{(\w+)\}", lambda word: variables.get(word[1], word[0]), text) for text in job.command]
+    return job.model_copy(update={"sweep": None, "command": command, "env": {**job.env, **variables}})
 
 
 def _common(site: Site, profile: bytes, settings: Settings, folder: Path) -> dict[str, Any]:
