@@ -83,7 +83,7 @@ def test_a_refusal_is_told_at_once_and_nothing_is_tried_again(programs, script):
     programs.put(
         "sbatch", "echo 'sbatch: error: Batch job submission failed: Invalid partition name specified' >&2; exit 1"
     )
-    with pytest.raises(SlurmError, match="sbatch refused the job: .*Invalid partition name specified"):
+    with pytest.raises(SlurmError, match=r"sbatch refused the job: .*Invalid partition name specified"):
         programs.slurm().submit(script)
     assert len(programs.calls("sbatch")) == 1
 

@@ -44,7 +44,7 @@ def status(
     console.print(_table(statuses))
     for status in statuses:
         for line in _remarks(status):
-            console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+            console.print(line, markup=False)
 
 
 def watch(

@@ -91,8 +91,11 @@ def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | No
     facts = facts or known_facts(folder.resolve(), record)
     if facts:
         _by_scheduler(row, judge(facts), facts)
-    sure = row.verdict and row.verdict.state not in (State.FAILED, State.LOST, State.UNKNOWN)
-    if not sure and row.outcome not in ("completed", "running") and record.get("exit_code") != run_record.STOPPED:
+    if (
+        not _is_sure(row, facts)
+        and row.outcome not in ("completed", "running")
+        and record.get("exit_code") != run_record.STOPPED
+    ):
         _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row
@@ -257,6 +260,15 @@ def _by_scheduler(row: Row, verdict: Verdict, facts: Facts) -> None:
         row.outcome, row.cause, row.evidence = by_training, cause, by_evidence  # the training knows what went wrong
     if row.time_s is None:
         row.time_s = _time_of(facts)
+
+
+def _is_sure(row: Row, facts: Facts | None) -> bool:
+    """Tell whether the logs have nothing to add. After a requeue they also hold why an earlier attempt ended."""
+    if row.verdict is None or facts is None:
+        return False
+    if row.verdict.state in (State.LOST, State.UNKNOWN):
+        return len(facts.attempts) > 1
+    return row.verdict.state is not State.FAILED
 
 
 def _time_of(facts: Facts) -> float | None:

@@ -246,11 +246,8 @@ def _verdict(run: Run, row: Row) -> Verdict:
     by_logs = FROM_OUTCOME.get(row.outcome, State.FAILED)
     evidence = row.evidence
     shown = f"{Path(evidence.file).name}: {evidence.text}" if evidence else None
-    if row.verdict is None or (row.verdict.state is State.FAILED and evidence and evidence.file != SLURM):
-        return Verdict(by_logs, row.cause, shown, row.next_step)
-    if row.verdict.state is State.LOST and row.outcome not in ("incomplete", "crash"):
-        return Verdict(by_logs, row.cause, shown, row.next_step)
-    return row.verdict
+    by_slurm = row.verdict is not None and (evidence is None or evidence.file == SLURM)
+    return row.verdict if row.verdict and by_slurm else Verdict(by_logs, row.cause, shown, row.next_step)
 
 
 def _elapsed_s(run: Run, row: Row, live: SlurmJob | None, state: State) -> int | None:
