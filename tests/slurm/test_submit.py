@@ -209,7 +209,7 @@ def test_a_lost_answer_makes_no_second_job(user: User, tmp_path: Path):
     said = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
     lost = f'/usr/bin/sbatch "$@" >/dev/null; echo "{said}" >&2; exit 1'
     wrapper = f'case "$*" in *--parsable*) {lost};; *) exec /usr/bin/sbatch "$@";; esac'
-    path = path_with(tmp_path / "bin", "squeue", "scontrol", "sacct", sbatch=wrapper)
+    path = f"{path_with(tmp_path / 'bin', sbatch=wrapper)}:{os.environ['PATH']}"
     done = user.hpcdl("submit", str(user.job("once", ["true"])), "--site", "jureca", path=path)
     assert done.returncode == 0, done.stderr
     assert "answer was lost, but job" in done.stderr
@@ -227,9 +227,11 @@ def test_a_submit_outlives_a_restart_of_the_controller(user: User):
     submitting = threading.Thread(target=lambda: said.append(user.hpcdl("submit", job, "--site", "jureca")))
     submitting.start()
     runs = user.folder / "runs"
-    wait_until(lambda: bool(list(runs.glob("*/submissions.json"))), 60, "the submission to begin")
-    assert user.states("--offline") == {"patient": "SUBMITTING"}
-    faults.start_daemon(user.slurm.sandbox, "slurmctld")
+    try:
+        wait_until(lambda: bool(list(runs.glob("*/submissions.json"))), 60, "the submission to begin")
+        assert user.states("--offline") == {"patient": "SUBMITTING"}
+    finally:
+        faults.start_daemon(user.slurm.sandbox, "slurmctld")
     submitting.join()
     assert said[0].returncode == 0, said[0].stderr
     (run,) = runs.iterdir()
