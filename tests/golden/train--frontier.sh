@@ -25,6 +25,7 @@ work() {
 
     srun --kill-on-bad-exit=1 --cpus-per-task=7 hpcdl train train.yaml &
     await $!
+    grep -q '"status": "success"' "$HPCDL_RUN_FOLDER/record.json"  # srun may end with 0 though it could start nothing
 }
 
 # What follows is the same in every script: the run's folder, and in its attempts/ how each start began and ended.
@@ -57,7 +58,7 @@ await() {  # the launcher's process: a signal ends bash's wait, and not the proc
     launcher=$1
     until wait "$launcher" && code=0 || code=$?; [[ ! ${interrupted-} ]]; do interrupted=''; done
     [[ $code != 75 || $signal != USR1 ]] || requeue
-    exit "$code"
+    return "$code"
 }
 notice() {  # Slurm sends USR1 before the time limit
     signal=USR1 interrupted=yes

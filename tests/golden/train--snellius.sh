@@ -53,7 +53,7 @@ await() {  # the launcher's process: a signal ends bash's wait, and not the proc
     launcher=$1
     until wait "$launcher" && code=0 || code=$?; [[ ! ${interrupted-} ]]; do interrupted=''; done
     [[ $code != 75 || $signal != USR1 ]] || requeue
-    exit "$code"
+    return "$code"
 }
 notice() {  # Slurm sends USR1 before the time limit
     signal=USR1 interrupted=yes
