@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from hpcdl.errors import RunError
+from hpcdl.run.known import keep_answer
 from hpcdl.run.status import Run
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm, SlurmError
@@ -39,6 +40,10 @@ def cancel(runs: Sequence[Run], slurm: Slurm) -> Iterator[str]:
         own = [run for run in here if (job := queue.get(str(run.job_id))) and _is_own(run, job)]
         if own:
             slurm.cancel(_shortest([str(run.job_id) for run in own], queue), cluster)
+            for run in own:
+                if queue[str(run.job_id)].state == "PENDING":
+                    # Slurm itself forgets at once a waiting task that is taken out of its array.
+                    keep_answer(run.folder, SlurmJob("hpcdl cancel", str(run.job_id), "CANCELLED"))
         for run in here:
             yield f"{run.name}: {_told(run, queue.get(str(run.job_id)), run in own)}"
 

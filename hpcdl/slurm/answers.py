@@ -32,7 +32,7 @@ class SlurmJob:
     """A job as one of Slurm's programs sees it. What it does not say is None."""
 
     source: str
-    """`squeue`, `scontrol` or `sacct`."""
+    """`squeue`, `scontrol` or `sacct`; `hpcdl cancel` for what it took out of the queue itself."""
     job_id: str
     """`12`, or `12_3` for a task of an array."""
     state: str

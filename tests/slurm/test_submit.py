@@ -62,8 +62,14 @@ class User:
         return {run.rpartition("-20")[0]: status["state"] for run, status in self.status(*words, path=path).items()}
 
     def wait(self, run: Path, *states: str, seconds: float = 60) -> dict:
-        wait_until(lambda: self.status(str(run))[run.name]["state"] in states, seconds, f"{run.name} to be {states}")
-        return self.status(str(run))[run.name]
+        seen: list[dict] = []
+
+        def there() -> bool:
+            seen[:] = self.status(str(run)).values()
+            return seen[0]["state"] in states
+
+        wait_until(there, seconds, f"{run.name} to be {states}")
+        return seen[0]
 
 
 @pytest.fixture
@@ -252,7 +258,7 @@ def test_a_submission_that_nobody_saw_the_end_of_is_found_again(user: User):
     ("changes", "said"),
     [
         (["--set", "resources.nodes=99"], "sbatch --test-only refuses the script"),
-        (["--set", "slurm.partition=nowhere"], "Invalid partition name specified"),
+        (["--set", "slurm.partition=nowhere", "--site", "generic"], "Invalid partition name specified"),
         (["--dependency", "afterok:999999"], "Slurm knows no job 999999"),
     ],
 )
@@ -266,7 +272,7 @@ def test_what_the_check_stops_leaves_nothing_behind(user: User, changes: list[st
 
 def test_what_sbatch_refuses_in_spite_of_force_leaves_nothing_behind(user: User):
     job = str(user.job("wrong", ["true"], slurm={"partition": "nowhere"}))
-    done = user.hpcdl("submit", job, "--site", "jureca", "--force")
+    done = user.hpcdl("submit", job, "--site", "generic", "--force")
     assert (done.returncode, list((user.folder / "runs").iterdir())) == (1, [])
     assert "error: sbatch refused the job:" in done.stderr
 
@@ -309,7 +315,7 @@ def test_a_dependency_names_a_run(user: User):
 def test_many_runs_are_one_call_of_squeue_and_one_of_sacct(user: User, tmp_path: Path):
     for number in range(3):
         user.submit(f"many{number}", ["true"])
-    user.submit("array", ["bash", "-c", "exit {code}"], sweep={"grid": {"code": [0, 1, 0, 1]}})
+    user.submit("array", ["bash", "-c", "exit {end}"], sweep={"grid": {"end": [0, 1, 0, 1]}})
     user.must("watch", "runs/" + next((user.folder / "runs").glob("many2*")).name)
     counting = {name: f'echo >> {tmp_path}/{name}.calls; exec /usr/bin/{name} "$@"' for name in ("squeue", "sacct")}
     path = path_with(tmp_path / "bin", **counting)
@@ -319,16 +325,16 @@ def test_many_runs_are_one_call_of_squeue_and_one_of_sacct(user: User, tmp_path:
 
 
 def test_only_the_failed_tasks_of_an_array_are_submitted_again(user: User):
-    sweep = {"grid": {"code": [0, 1, 0, 2]}, "throttle": 2}
-    array, job_id = user.submit("array", ["bash", "-c", "test -e {code} || exit {code}"], sweep=sweep)
+    sweep = {"grid": {"end": [0, 1, 0, 2]}, "throttle": 2}
+    array, job_id = user.submit("array", ["bash", "-c", "test -e {end} || exit {end}"], sweep=sweep)
     (user.folder / "0").touch()
     watched = user.hpcdl("watch", str(array), "--interval", "1")
     assert watched.returncode == 1
     assert {name: s["state"] for name, s in user.status(str(array)).items()} == {
         f"{array.name}/{index}": state for index, state in enumerate(["COMPLETED", "FAILED"] * 2)
     }
-    for code in "12":
-        (user.folder / code).touch()
+    for end in "12":
+        (user.folder / end).touch()
     said = user.must("submit", "--failed-only", str(array), "--wait")
     again = re.search(r"Submitted job (\d+), an array of 2 tasks", said)[1]  # type: ignore[index]
     ids = [status["job_id"] for status in user.status(str(array)).values()]
