@@ -2,7 +2,10 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
@@ -14,12 +17,22 @@ def write_atomically(path: Path | str, content: str | bytes) -> None:
     Raises:
         OSError: the folder is not there, is not writable or is full; `path` is then as it was.
     """
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_file(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a file that gets the name `path` when the context ends well; else `write_atomically`.
+
+    Raises:
+        OSError: as `write_atomically`.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    data = content.encode() if isinstance(content, str) else content
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if path.exists():

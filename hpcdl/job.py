@@ -158,7 +158,7 @@ class Job(Section):
     @property
     def log_prefix(self) -> str:
         """How the names of the job's logs begin, as in the lecture's `mnist_out.1234`."""
-        return self.train.data if self.train else self.name
+        return self.train.data.title if self.train else self.name
 
     @property
     def digest(self) -> str:
@@ -166,12 +166,12 @@ class Job(Section):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
     def unmet(self, result: Mapping[str, Any]) -> list[str]:
-        """Return the expectations that `result` (by column) does not meet, one text each."""
+        """Return the expectations that `result` (by column; a `metric.` before it is not needed) does not meet."""
         missed = []
         for column, text in self.expect.items():
             match = EXPECTATION.fullmatch(text)
             assert match, "checked by _expectations"
-            value = result.get(column)
+            value = result.get(column, result.get(f"metric.{column}"))
             if value is None or not COMPARISONS[match[1]](value, float(match[2])):
                 missed.append(f"{column} is {value}, expected {text}")
         return missed

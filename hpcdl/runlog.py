@@ -17,20 +17,28 @@ METRICS_FILE = "metrics.jsonl"
 MLLOG_FILE = "mlperf.log"
 
 MLLOG_TOKEN = ":::MLLOG "
+METRICS = ("loss", "accuracy", "top5_accuracy", "mae")
+"""What a training, a validation or a test may measure: loss, and accuracies of classes or the mean absolute error of a
+regression."""
 EVENTS: dict[str, list[str]] = {
     "run_start": "ranks epochs batch_size global_batch_size steps_per_epoch parameters precision train_images "
     "validation_images test_images data rank_map versions job_digest steps_done".split(),
-    "progress": "epoch step steps loss accuracy images_per_s".split(),
-    "epoch": "epoch epochs step learning_rate epoch_s images_per_s loss accuracy val_loss val_accuracy".split(),
-    "test": "test_loss test_accuracy".split(),
+    "progress": ["epoch", "step", "steps", "images_per_s", *METRICS],
+    "epoch": [
+        *("epoch", "epochs", "step", "learning_rate", "epoch_s", "images_per_s", "input_wait"),
+        *METRICS,
+        *(f"val_{name}" for name in METRICS),
+    ],
+    "test": [f"test_{name}" for name in METRICS],
     "run_end": "status reason train_s time_s images_per_s images_per_s_std images_per_s_n images_per_s_per_rank "
-    "weight_hash unmet".split(),
+    "input_wait weight_hash unmet".split(),
 }
 """The kinds of event in metrics.jsonl and the fields that they may have. Every event also has `event` and `time`
 (seconds since 1970, UTC). A quantity that is not known, not finite or not asked for is null or left out. `epoch` and
 `step` count from 1, steps over the whole run; durations (`_s`) are seconds; images_per_s is the sum over all ranks, its
-`_std` the standard deviation over `_n` blocks of steps. `steps_done` is not 0 in a run that was continued: later
-epochs then replace those of the same number. `status` is `success` or `aborted`, `unmet` lists the job's expectations
+`_std` the standard deviation over `_n` blocks of steps. `input_wait` is the part of the training time (0..1) that the
+rank which waited longest spent waiting for inputs. `steps_done` is not 0 in a run that was continued: later epochs then
+replace those of the same number. `status` is `success` or `aborted`, `unmet` lists the job's expectations
 that were missed."""
 
 EPOCH_LINE = re.compile(

@@ -9,7 +9,21 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, doctor, lint, run, sandbox, script, sites, status, submit, sweep
+from hpcdl.cli import (
+    check,
+    collect,
+    data,
+    doctor,
+    lint,
+    models,
+    run,
+    sandbox,
+    script,
+    sites,
+    status,
+    submit,
+    sweep,
+)
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -36,7 +50,10 @@ app.command()(submit.cancel)
 app.command()(submit.rerun)
 app.command()(collect.collect)
 app.command()(run.train)
-app.command()(run.fetch)
+app.command()(data.fetch)
+app.add_typer(data.app, name="data")
+app.command()(models.models)
+app.add_typer(models.model)
 app.command()(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 

@@ -1,4 +1,4 @@
-"""`hpcdl run`, `hpcdl train`, `hpcdl fetch`: training on this machine, and what a batch script starts on each rank."""
+"""`hpcdl run`, `hpcdl train`: training on this machine, and what a batch script starts on each rank."""
 
 import os
 from pathlib import Path
@@ -89,15 +89,6 @@ def train(
         from hpcdl.train.start import start
         from hpcdl.train.world import run_and_exit
     run_and_exit(start, job_file, changes, point, runs)
-
-
-def fetch(data: str = typer.Argument(..., help="The data set: mnist.")) -> None:
-    """Download a data set, once, on a machine with internet."""
-    from hpcdl.train.data import load_dataset, prepare
-
-    prepare(data)
-    loaded = load_dataset(data)
-    print(f"{data}: {len(loaded.train_inputs)} training and {len(loaded.test_inputs)} test images, checked.")
 
 
 def follow(local: "LocalRun") -> None:

@@ -1,26 +1,95 @@
 """From a job's `train:` section and its data to the compiled Keras model."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from hpcdl.train import recipe
+from hpcdl.errors import JobFileError
+from hpcdl.train import augment
 from hpcdl.train.data import Dataset
-from hpcdl.train.horovod import HorovodModel
-from hpcdl.train.models import find_model
-from hpcdl.training import Training
+from hpcdl.train.ema import WeightAverage
+from hpcdl.train.horovod import HorovodModel, size
+from hpcdl.train.models.network import build_network
+from hpcdl.train.optimizers import is_kernel, make_optimizer
+from hpcdl.train.schedules import learning_rate, scale_factor
+from hpcdl.training import Normalization, Training
+
+MANY_CLASSES = 100
+"""From so many classes on the five most probable are looked at too, as for ImageNet."""
 
 
-def build_model(training: Training, data: Dataset, precision: str, steps: int) -> HorovodModel:
-    """Return the compiled model of a job; `steps` is the number of steps of the whole run."""
-    inputs, outputs = find_model(training.model)(data.train_inputs.shape[1:], data.num_classes, training.dropout)
-    model = HorovodModel(inputs, outputs, name=training.model)
-    model.micro_batches = training.micro_batches
-    model.compile(
-        recipe.make_optimizer(training.optimizer, training.schedule, precision, steps),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
-        metrics=["accuracy"],
+def build_model(
+    training: Training, data: Dataset, precision: str, steps: int, steps_per_epoch: int | None = None
+) -> HorovodModel:
+    """Return the compiled model of a job.
+
+    Args:
+        steps: steps of the whole run.
+        steps_per_epoch: left out: those of one epoch of a run without rest.
+    Raises:
+        JobFileError: the recipe does not fit the data.
+    """
+    shape, classes = data.train_inputs.shape[1:], has_classes(data)
+    augment.check(training.augment, shape, classes)
+    inputs, outputs = build_network(
+        training.model.name,
+        training.model.arguments,
+        shape,
+        data.num_classes or data.train_targets.shape[1],
+        regression=not classes,
+        dropout=training.dropout,
     )
-    nothing = tf.zeros((1, data.num_classes))
+    if training.normalize:
+        inputs, outputs = _normalized(inputs, outputs, training.normalize)
+    model = HorovodModel(inputs, outputs, name=training.model.name.rpartition(":")[2])
+    model.micro_batches = training.micro_batches
+    model.wire = tf.float16 if training.horovod.wire == "float16" else None
+    if training.penalty.l1 or training.penalty.l2:
+        for variable in filter(is_kernel, model.trainable_variables):
+            variable.regularizer = keras.regularizers.L1L2(training.penalty.l1, training.penalty.l2)
+    factor = scale_factor(training.optimizer, training.batch_size, size())
+    rate = learning_rate(
+        training.optimizer, training.schedule, factor, steps, steps_per_epoch or steps // training.epochs
+    )
+    loss, metrics = _loss_and_metrics(training, data.num_classes)
+    model.compile(
+        make_optimizer(training.optimizer, rate, precision, model.trainable_variables), loss=loss, metrics=metrics
+    )
+    nothing = tf.zeros((1, *outputs.shape[1:]))
     model.compute_metrics(None, nothing, nothing)  # metrics get their variables in use; a checkpoint may bring values
     model.reset_metrics()
+    if training.ema:
+        model.average = WeightAverage(model, training.ema)
     return model
+
+
+def has_classes(data: Dataset) -> bool:
+    """Whether the targets are classes; otherwise they are numbers, and the network does regression."""
+    return data.num_classes is not None
+
+
+def _loss_and_metrics(training: Training, num_classes: int | None) -> tuple[Any, list[Any]]:
+    if num_classes is None:
+        if training.label_smoothing or training.top5:
+            name = "label_smoothing" if training.label_smoothing else "top5"
+            raise JobFileError(f"train.{name} is for classes, but the targets of {training.data.name} are numbers.")
+        return "mse", ["mae"]
+    metrics: list[Any] = ["accuracy"]
+    if training.top5 and num_classes <= 5:
+        raise JobFileError(f"train.top5: with {num_classes} classes every image is among the first five. Leave it out.")
+    if training.top5 or (training.top5 is None and num_classes >= MANY_CLASSES):
+        metrics.append(keras.metrics.TopKCategoricalAccuracy(5, name="top5_accuracy"))
+    return keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing), metrics
+
+
+def _normalized(inputs: Any, outputs: Any, normalize: Normalization) -> tuple[Any, Any]:
+    """Put the normalisation before a network, as a layer: whoever loads the saved model feeds it 0..1 as before."""
+    channels = inputs.shape[-1]
+    if len(normalize.mean) != channels:
+        raise JobFileError(f"train.normalize has {len(normalize.mean)} channels, the data have {channels}.")
+    raw = keras.layers.Input(inputs.shape[1:])
+    layer = keras.layers.Normalization(
+        mean=normalize.mean, variance=[deviation**2 for deviation in normalize.std], dtype="float32"
+    )
+    return raw, keras.Model(inputs, outputs).call(layer(raw))

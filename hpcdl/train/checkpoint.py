@@ -7,6 +7,7 @@ synced and renamed, and its name holds a checksum of its content. What does not 
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -17,24 +18,43 @@ import keras
 import numpy as np
 
 from hpcdl.files import write_atomically
-from hpcdl.train.world import World
+from hpcdl.train.world import World, WorldError
 
 FOLDER = "checkpoints"
 LATEST_FILE = "latest"
 """Holds the name of the newest checkpoint, for people and other programs."""
+BEST_FILE = "best"
+"""Holds the name of the checkpoint of the best epoch, where the job says by which metric."""
 NAME = re.compile(r"step-(\d{9})-([0-9a-f]{16})\.npz")
 INFO = "info"
 MODEL_FILE = "model.keras"
+BEST_MODEL_FILE = "best.keras"
 
 
-def save_checkpoint(folder: Path, step: int, arrays: dict[str, np.ndarray], info: dict[str, Any], keep: int) -> Path:
-    """Write a checkpoint and delete all but the newest `keep`; one rank calls it.
+def best_epoch(history: list[dict[str, float]], metric: str | None) -> int | None:
+    """Return the epoch, from 1, whose `metric` was the best: the first of equals. None without metric or epochs.
+
+    Accuracies are best when high, losses and errors when low; what is not finite is never the best.
+
+    Args:
+        history: the metrics of each epoch, which has its number as `epoch`.
+    """
+    sign = 1 if metric and metric.endswith("accuracy") else -1
+    known = [epoch for epoch in history if metric and math.isfinite(epoch[metric])]
+    return int(max(known, key=lambda epoch: sign * epoch[metric])["epoch"]) if metric and known else None
+
+
+def save_checkpoint(
+    folder: Path, step: int, arrays: dict[str, np.ndarray], info: dict[str, Any], keep: int, best: bool = False
+) -> Path:
+    """Write a checkpoint and delete all but the newest `keep` and the best; one rank calls it.
 
     Args:
         folder: the run's folder.
         step: steps done over the whole run.
         arrays: the state, by name.
         info: what else belongs to the state, as JSON can hold it.
+        best: whether it is the best so far.
     Raises:
         OSError: the disk is full or the folder cannot be written; older checkpoints are then as they were.
     """
@@ -45,8 +65,13 @@ def save_checkpoint(folder: Path, step: int, arrays: dict[str, np.ndarray], info
     path = folder / FOLDER / f"step-{step:09d}-{_checksum(data)}.npz"
     write_atomically(path, data)
     write_atomically(folder / FOLDER / LATEST_FILE, path.name + "\n")
+    pointer = folder / FOLDER / BEST_FILE
+    if best:
+        write_atomically(pointer, path.name + "\n")
+    kept = pointer.read_text().strip() if pointer.exists() else None
     for old in _checkpoints(folder)[keep:]:
-        old.unlink(missing_ok=True)
+        if old.name != kept:
+            old.unlink(missing_ok=True)
     return path
 
 
@@ -72,30 +97,47 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
 def capture(model: keras.Model, us: World) -> dict[str, np.ndarray]:
     """Return the state of a model's training on all ranks, by name. Collective.
 
-    Weights and optimizer state are equal on all ranks and stand once; what a rank has for itself (statistics of batch
-    normalisation, the states of its random numbers, its part of the epoch's metrics) stands once for each.
+    Weights, their average and optimizer state are equal on all ranks and stand once; what a rank has for itself
+    (statistics of batch normalisation and their average, the states of its random numbers, its part of the epoch's
+    metrics) stands once for each.
     """
     arrays = {f"weight/{i}": v.value.numpy() for i, v in enumerate(model.trainable_variables)}
     arrays |= {f"optimizer/{i}": v.value.numpy() for i, v in enumerate(model.optimizer.variables)}
+    arrays |= {f"average/{i}": v.value.numpy() for i, v in enumerate(model.average.shared if model.average else [])}
     for rank, own in enumerate(us.allgather([variable.value.numpy() for variable in _own_variables(model)])):
         arrays |= {f"rank{rank}/{i}": value for i, value in enumerate(own)}
     return arrays
 
 
-def restore(model: keras.Model, us: World, arrays: dict[str, np.ndarray], ranks: int) -> None:
-    """Put back a state that was captured on `ranks` ranks.
+def restore(model: keras.Model, us: World, arrays: dict[str, np.ndarray], info: dict[str, Any]) -> None:
+    """Put back a state that was captured.
 
     On another number of ranks all begin from rank 0's statistics, with their own random numbers and empty metrics.
+
+    Args:
+        info: what `load_checkpoint` gave with the arrays; its `ranks` are those that wrote it.
+    Raises:
+        WorldError: the state is that of another model or recipe.
     """
-    for i, variable in enumerate(model.trainable_variables):
-        variable.assign(arrays[f"weight/{i}"])
-    for i, variable in enumerate(model.optimizer.variables):
-        variable.assign(arrays[f"optimizer/{i}"])
-    source = us.rank if ranks == us.size else 0
-    for i, variable in enumerate(_own_variables(model)):
-        if ranks == us.size or not variable.path.endswith("seed_generator_state"):
-            variable.assign(arrays[f"rank{source}/{i}"])
-    if ranks != us.size:
+    same = info["ranks"] == us.size
+    own = f"rank{us.rank if same else 0}"
+    places = {
+        "weight": model.trainable_variables,
+        "optimizer": model.optimizer.variables,
+        "average": model.average.shared if model.average else [],
+        own: _own_variables(model),
+    }
+    variables = {f"{name}/{i}": v for name, listed in places.items() for i, v in enumerate(listed)}
+    shapes = {name: value.shape for name, value in arrays.items() if name.split("/")[0] in places}
+    if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
+        raise WorldError(
+            f"{info['path']}: this is the state of another model, optimizer or recipe than the job's. "
+            "Go on with the job file that began the run, or begin anew in a new folder."
+        )
+    for name, variable in variables.items():
+        if same or not variable.path.endswith("seed_generator_state"):
+            variable.assign(arrays[name])
+    if not same:
         model.reset_metrics()
 
 
@@ -127,4 +169,5 @@ def _checksum(data: bytes) -> str:
 def _own_variables(model: keras.Model) -> list[Any]:
     metrics = [variable for metric in model.metrics for variable in metric.variables]
     mine = {id(variable) for variable in metrics}
-    return [*(v for v in model.non_trainable_variables if id(v) not in mine), *metrics]
+    statistics = [v for v in model.non_trainable_variables if id(v) not in mine]
+    return [*statistics, *(model.average.own if model.average else []), *metrics]

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hpcdl.train.data.dataset import Inputs
+from hpcdl.train.feed import read_ahead
 from hpcdl.train.world import world
 
 BATCH = 500
@@ -13,43 +15,68 @@ BATCH = 500
 differently for another batch."""
 
 
-def evaluate(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy of a classifier. Collective.
+def evaluate(model: keras.Model, inputs: Inputs, targets: np.ndarray, top5: bool = False) -> dict[str, float]:
+    """Return the metrics of a model over all inputs. Collective.
 
-    The images are cut into batches before they are dealt to the ranks, and the batches' sums are added in the order of
+    The inputs are cut into batches before they are dealt to the ranks, and the batches' sums are added in the order of
     the batches: the result is the same to the last bit for every number of ranks.
 
     Args:
-        model: takes float32 images 0..1, gives probabilities of shape (batch, num_classes).
-        images: uint8, shape (num_images, height, width, channels), all images on every rank.
-        labels: int64, shape (num_images,).
+        model: takes float32 inputs, images as 0..1; gives probabilities of shape (batch, num_classes), or numbers.
+        inputs: all inputs on every rank; images uint8, shape (num_images, height, width, channels).
+        targets: classes, int64 of shape (num_images,), or the numbers of a regression, float.
+        top5: whether to count the inputs whose class is among the five most probable.
+    Returns:
+        For classes `loss` (mean cross-entropy), `accuracy` and, when asked for, `top5_accuracy`; for a regression
+        `loss` (mean squared error) and `mae` (mean absolute error).
     """
     us = world()
     sums = {}
-    for index in range(us.rank, -(-len(images) // BATCH), us.size):
-        part = slice(index * BATCH, (index + 1) * BATCH)
-        sums[index] = _batch_sums(model, images[part], labels[part])
+    mine = range(us.rank, -(-len(inputs) // BATCH), us.size)
+    parts = (slice(index * BATCH, (index + 1) * BATCH) for index in mine)
+    for index, part in zip(mine, read_ahead(inputs, parts), strict=True):
+        sums[index] = _batch_sums(model, part.rows, targets[part.index], top5)
     everyone = {index: row for theirs in us.allgather(sums) for index, row in theirs.items()}
-    loss, correct, count = np.sum([everyone[index] for index in sorted(everyone)], axis=0)
-    assert count == len(images), (count, len(images))
-    return float(loss / count), float(correct / count)
+    ordered = [everyone[index] for index in sorted(everyone)]
+    total = {name: float(np.sum([row[name] for row in ordered], axis=0)) for name in ordered[0]}
+    count = total.pop("count")
+    assert count == len(inputs), (count, len(inputs))
+    return {name: value / count for name, value in total.items()}
 
 
-def _batch_sums(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return float64 (sum of losses, number of right predictions, number of images) of one batch."""
-    missing = BATCH - len(images)  # one shape for all batches: no second trace, no other rounding
-    padded = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
-    losses, predicted = _predict(model, tf.constant(padded), tf.constant(np.pad(labels, (0, missing))))
-    losses, predicted = np.array(losses, np.float64)[: len(images)], np.array(predicted)[: len(images)]
-    return np.array([losses.sum(), (predicted == labels).sum(), len(images)])
+def _batch_sums(model: keras.Model, inputs: np.ndarray, targets: np.ndarray, top5: bool) -> dict[str, float]:
+    """Return the sums of each metric over one batch, and the `count` of inputs."""
+    missing = BATCH - len(inputs)  # one shape for all batches: no second trace, no other rounding
+    inputs_there, targets_there = (
+        tf.constant(np.pad(array, ((0, missing), *((0, 0) for _ in array.shape[1:])))) for array in (inputs, targets)
+    )
+    values = _score(model, inputs_there, targets_there, top5)
+    sums = {name: float(np.array(value, np.float64)[: len(inputs)].sum()) for name, value in values.items()}
+    return sums | {"count": len(inputs)}
 
 
 @tf.function(reduce_retracing=True)
-def _predict(model: keras.Model, images: Any, labels: Any) -> tuple[Any, Any]:
-    probabilities = tf.cast(model(scale_pixels(images), training=False), tf.float32)
-    return keras.losses.sparse_categorical_crossentropy(labels, probabilities), tf.argmax(probabilities, axis=-1)
+def _score(model: keras.Model, inputs: Any, targets: Any, top5: bool) -> dict[str, Any]:
+    """Return the metrics of each input, shape (batch,)."""
+    outputs = tf.cast(model(scale_pixels(inputs), training=False), tf.float32)
+    if targets.dtype.is_floating:
+        targets = tf.reshape(tf.cast(targets, tf.float32), tf.shape(outputs))
+        return {
+            "loss": tf.reduce_mean(tf.square(outputs - targets), axis=-1),
+            "mae": tf.reduce_mean(tf.abs(outputs - targets), axis=-1),
+        }
+    scores = {
+        "loss": keras.losses.sparse_categorical_crossentropy(targets, outputs),
+        "accuracy": tf.cast(tf.argmax(outputs, axis=-1) == targets, tf.float32),
+    }
+    return scores | {"top5_accuracy": tf.cast(tf.math.in_top_k(targets, outputs, 5), tf.float32)} if top5 else scores
 
 
-def scale_pixels(images: Any) -> Any:
-    """Return images 0..255 as float32 0..1, in the lecture's way."""
-    return tf.cast(images, tf.float32) / 255.0
+def scale_pixels(inputs: Any) -> Any:
+    """Return images 0..255 as float32 0..1, in the lecture's way; signals stay as they are, as float32.
+
+    Args:
+        inputs: images, shape (batch, height, width, channels), or signals, shape (batch, length, channels).
+    """
+    inputs = tf.cast(inputs, tf.float32)
+    return inputs / 255.0 if len(inputs.shape) == 4 else inputs

@@ -97,6 +97,8 @@ class _InStep:
     least one image for each part."""
     wire: Any = None
     """The dtype in which gradients travel, see `allreduce_gradients`."""
+    average: Any = None
+    """A `WeightAverage` that is kept up with the steps, or None."""
 
     def compile(self, *args: Any, jit_compile: bool = False, **kwargs: Any) -> None:
         """As keras.Model.compile. `jit_compile` must stay false: Horovod's grouped allreduce has no XLA kernel."""
@@ -144,6 +146,8 @@ class _InStep:
             )
             model.compute_metrics(x_part, y_part, prediction, sample_weight=weight_part)
         model.optimizer.apply(allreduce_gradients(gradients, self.wire), variables)
+        if self.average is not None:
+            self.average.update(model.optimizer.iterations)
         return model.get_metrics_result()
 
 
@@ -248,6 +252,8 @@ def synchronize(model: keras.Model) -> None:
         if variable.path.endswith("seed_generator_state"):
             seed, *rest = variable.value.numpy()
             variable.assign(np.array([seed + SEED_STRIDE * rank(), *rest], dtype=variable.dtype))
+    if getattr(model, "average", None) is not None:
+        model.average.restart()
 
 
 def broadcast(variables: list[Any]) -> None:
@@ -297,9 +303,13 @@ def global_metrics(model: keras.Model) -> dict[str, float]:
 
 
 def weight_hash(model: keras.Model) -> str:
-    """Return a hash (32 hexadecimal digits) of all trainable weights and the optimizer's state, bit by bit."""
+    """Return a hash (32 hexadecimal digits) of all trainable weights and the optimizer's state, bit by bit.
+
+    A moving average of the weights that the model keeps counts too.
+    """
     digest = hashlib.blake2b(digest_size=HASH_BYTES)
-    for variable in [*model.trainable_variables, *model.optimizer.variables]:
+    average = getattr(model, "average", None)
+    for variable in [*model.trainable_variables, *model.optimizer.variables, *(average.shared if average else [])]:
         digest.update(np.ascontiguousarray(variable.value).tobytes())
     return digest.hexdigest()
 

@@ -11,12 +11,24 @@ import hpcdl
 from hpcdl import runlog
 from hpcdl.job import Job
 from hpcdl.run import record
+from hpcdl.train.communication import describe
 from hpcdl.train.data import Dataset
 from hpcdl.train.device import versions
 from hpcdl.train.world import World
 
 WARM_UP_BLOCKS = 1
 """Blocks left out of the speed: TensorFlow traces and plans in the first one."""
+
+TEST_LINES = {
+    "test_loss": "Test score",
+    "test_accuracy": "Test accuracy",
+    "test_top5_accuracy": "Test top-5 accuracy",
+    "test_mae": "Test mean absolute error",
+}
+"""How the last lines name the results, loss and accuracy in the words of Keras's examples and of the lecture."""
+
+NOTABLE_WAIT = 0.05
+"""The part of the time spent waiting for inputs above which an epoch says so."""
 
 PROGRESS_S = 0.5
 """Shortest time between two progress events."""
@@ -29,6 +41,7 @@ class Report:
         self._us, self._folder = us, folder
         self._began = time.perf_counter()
         self._blocks: list[tuple[int, float]] = []
+        self._waits: list[float] = []
         self._last_progress = 0.0
         self._files: dict[str, TextIO] = {}
         if us.rank == 0:
@@ -92,6 +105,8 @@ class Report:
             f"{optimizer.learning_rate:g} ({training.schedule.name}); {training.batch_size} images per rank and step, "
             f"{global_batch} over all"
         )
+        if told := describe(training, us.size):
+            self._print(f"  Horovod: {told}")
         self._print(f"{len(data.train_inputs)} train samples")
         self._print(f"{len(data.test_inputs)} test samples")
         if num_train < len(data.train_inputs):
@@ -113,31 +128,37 @@ class Report:
         self._mllog("epoch_start", None, "INTERVAL_START", epoch_num=epoch)
 
     @contextmanager
-    def timing(self, images: int) -> Iterator[None]:
-        """Time a block of steps that trains `images` images on this rank; call it around work that is finished."""
+    def timing(self, images: int, waited_s: float = 0.0) -> Iterator[None]:
+        """Time a block of steps that trains `images` images on this rank; call it around work that is finished.
+
+        Args:
+            waited_s: seconds that this rank waited for the block's inputs before; they count to the block.
+        """
         began = time.perf_counter()
         yield
-        self._blocks.append((images, time.perf_counter() - began))
+        self._blocks.append((images, waited_s + time.perf_counter() - began))
+        self._waits.append(waited_s)
 
-    def progress(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        """Note how far the run is, for the progress bar and for `hpcdl watch`; this rank's loss and accuracy."""
+    def progress(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """Note how far the run is, for the progress bar and for `hpcdl watch`; this rank's metrics."""
         if time.perf_counter() - self._last_progress < PROGRESS_S:
             return
         self._last_progress = time.perf_counter()
         images, seconds = self._blocks[-1]
         rate = images * self._us.size / seconds
         steps = self._steps * self._job.training.epochs
-        self._event(
-            "progress", epoch=epoch, step=step, steps=steps, loss=loss, accuracy=accuracy, images_per_s=round(rate, 1)
-        )
+        self._event("progress", epoch=epoch, step=step, steps=steps, images_per_s=round(rate, 1), **metrics)
 
     def end_epoch(self, step: int, learning_rate: float, metrics: Mapping[str, float]) -> None:
-        """Write an epoch's results: metrics over all ranks."""
+        """Write an epoch's results: metrics over all ranks. Collective: every rank adds its waiting for inputs."""
         epoch_s = time.perf_counter() - self._epoch_began
         images = sum(images for images, _ in self._blocks[self._epoch_blocks :])
         seconds = sum(seconds for _, seconds in self._blocks[self._epoch_blocks :])
         metrics = dict(sorted(metrics.items()))  # as Keras 3 prints them
         self._print(runlog.format_epoch(self._steps, self._steps, epoch_s, metrics))
+        input_wait, who = self._input_wait(self._epoch_blocks)
+        if input_wait > NOTABLE_WAIT:
+            self._print(f"  {input_wait:.0%} of the training time went into waiting for inputs ({who})")
         self._event(
             "epoch",
             epoch=self._epoch,
@@ -145,6 +166,7 @@ class Report:
             step=step,
             learning_rate=learning_rate,
             epoch_s=epoch_s,
+            input_wait=round(input_wait, 4),
             images_per_s=images * self._us.size / seconds,
             **metrics,
         )
@@ -152,36 +174,45 @@ class Report:
         if "val_accuracy" in metrics:
             self._mllog("eval_accuracy", metrics["val_accuracy"], epoch_num=self._epoch)
 
-    def end(self, test_loss: float, test_accuracy: float, weight_hash: str) -> None:
-        """Write the end of a run that went well. Collective: every rank adds its speed."""
+    def best(self, epoch: Mapping[str, float], metric: str, file: str) -> None:
+        """Say which epoch was the best, and which file has its model."""
+        self._print(f"Best {metric}: {epoch[metric]} after epoch {epoch['epoch']}, kept in {file}")
+
+    def end(self, tested: Mapping[str, float], weight_hash: str) -> None:
+        """Write the end of a run that went well, with its test_ metrics. Collective: every rank adds its speed."""
         speed = self._speed()
+        input_wait, who = self._input_wait(0)
         per_rank = self._us.allgather(speed["images_per_s"] and speed["images_per_s"] / self._us.size)
-        result = {"test_loss": test_loss, "test_accuracy": test_accuracy, **speed}
-        unmet = self._job.unmet(result)
-        self._event("test", test_loss=test_loss, test_accuracy=test_accuracy)
+        unmet = self._job.unmet({**tested, **speed})
+        self._event("test", **tested)
         self._event(
             "run_end",
             status="success",
             train_s=sum(seconds for _, seconds in self._blocks),
             time_s=self._elapsed(),
             images_per_s_per_rank=per_rank,
+            input_wait=round(input_wait, 4),
             weight_hash=weight_hash,
             unmet=unmet,
             **speed,
         )
         self._mllog("hpcdl_images_per_s", speed["images_per_s"], std=speed["images_per_s_std"])
-        self._mllog("eval_accuracy", test_accuracy, epoch_num=self._job.training.epochs, data="test")
+        if "test_accuracy" in tested:
+            epochs = self._job.training.epochs
+            self._mllog("eval_accuracy", tested["test_accuracy"], epoch_num=epochs, data="test")
         self._mllog("run_stop", None, "INTERVAL_END", status="success")
         if speed["images_per_s"]:
             self._print(
                 f"Images/s: {speed['images_per_s']:.0f} +- {speed['images_per_s_std'] or 0:.0f} over "
                 f"{speed['images_per_s_n']} blocks of steps; per rank: {', '.join(f'{rate:.0f}' for rate in per_rank)}"
             )
+        if any(self._waits):
+            self._print(f"Waited for inputs: {input_wait:.1%} of the training time ({who}, which waited longest)")
         self._print(f"Weights {weight_hash} on all {self._us.size} ranks after {self._elapsed():.1f} s")
         for text in unmet:
             self._print(f"Expectation missed: {text}")
-        self._print(f"Test score: {test_loss}")
-        self._print(f"Test accuracy: {test_accuracy}")
+        for name, value in tested.items():
+            self._print(f"{TEST_LINES[name]}: {value}")
 
     def _speed(self) -> dict[str, Any]:
         """Images per second over all ranks, without the warm-up: mean over the time, spread over the blocks."""
@@ -192,6 +223,15 @@ class Report:
         mean = sum(images for images, _ in blocks) * self._us.size / sum(seconds for _, seconds in blocks)
         std = statistics.stdev(rates) if len(rates) > 1 else None
         return {"images_per_s": mean, "images_per_s_std": std, "images_per_s_n": len(rates)}
+
+    def _input_wait(self, first: int) -> tuple[float, str]:
+        """Return the part of the training time (0..1), from block `first` on, that the rank which waited longest spent
+        waiting for inputs, and which rank that is. Collective."""
+        seconds = sum(seconds for _, seconds in self._blocks[first:])
+        mine = sum(self._waits[first:]) / seconds if seconds else 0.0
+        everyone = self._us.allgather((mine, self._us.rank, self._us.host))
+        most, rank, host = max(everyone, key=lambda theirs: theirs[0])
+        return most, f"rank {rank} on {host}"
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began

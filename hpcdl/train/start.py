@@ -9,6 +9,7 @@ from hpcdl.job import Job, load_job, parse_changes
 from hpcdl.points import choose_point
 from hpcdl.run import record
 from hpcdl.run.folder import FOLDER_VARIABLE, fill_run_folder, make_run_folder, slurm_job_id
+from hpcdl.train.communication import keep_tuned, prepare
 from hpcdl.train.trainer import train
 from hpcdl.train.world import World, world
 
@@ -21,16 +22,18 @@ def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> 
         point: the point of the job's sweep, None where it has none.
         runs: where a run without a folder gets one.
     """
-    us = world()
     job, failure = None, None
     try:
         job = load_job(job_file, choose_point(job_file, parse_changes(changes), point))
-        _ = job.training  # a job that runs a command instead is refused here
+        prepare(job.training)  # a job that runs a command instead is refused here
     except HpcdlError as error:
         failure = error
+    us = world()
     us.first_failure(failure)
     assert job is not None
     folder = _folder(us, job, job_file, runs)
+    written = us.broadcast(record.read(folder)["job_file"] if us.rank == 0 else None)
+    sys.path[:0] = [os.getcwd(), str(Path(written).resolve().parent)]  # where a job's own functions are looked for
     try:
         train(job, folder)
     except BaseException as error:
@@ -38,6 +41,8 @@ def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> 
             record.update(folder, status="aborted", reason=str(error) or type(error).__name__)
         raise
     if us.rank == 0:
+        if told := keep_tuned(job.training, us.size, folder):
+            print(told, flush=True)
         record.update(folder, status="success")
 
 

@@ -1,6 +1,7 @@
 """The training of one job on this rank, from the first check to the last line of the log."""
 
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,23 +11,32 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hpcdl.errors import DataError
+from hpcdl.errors import DataError, JobFileError
 from hpcdl.job import Job
-from hpcdl.train import recipe
-from hpcdl.train.build import build_model
+from hpcdl.train.augment import augment
+from hpcdl.train.build import build_model, has_classes
 from hpcdl.train.checkpoint import (
+    BEST_MODEL_FILE,
     MODEL_FILE,
+    best_epoch,
     capture,
     load_checkpoint,
     restore,
     save_checkpoint,
     save_model,
 )
-from hpcdl.train.data import Dataset, load_dataset, prepare
+from hpcdl.train.data import Data, Dataset, load_dataset, prepare
+from hpcdl.train.data.places import find_path
+from hpcdl.train.data.stream import Stream
 from hpcdl.train.device import claim_device, versions
+from hpcdl.train.ema import averaged
 from hpcdl.train.evaluate import evaluate, scale_pixels
+from hpcdl.train.feed import feed, longest_block
 from hpcdl.train.horovod import HorovodModel, average_statistics, check_weights, global_metrics, synchronize
+from hpcdl.train.node import on_device, share_data
+from hpcdl.train.precision import POLICIES, choose_precision
 from hpcdl.train.report import Report
+from hpcdl.train.staging import scratch_folder, stage_files
 from hpcdl.train.world import Stopped, World, WorldError, world
 from hpcdl.training import Training
 
@@ -45,16 +55,25 @@ def train(job: Job, folder: Path) -> None:
     us.agree("the versions of the software", versions(), "Use one environment on all hosts.")
     us.agree("the hash of the job file", job.digest, "Give all ranks the same job file.")
     data = stage(us, training.data)
-    precision = recipe.choose_precision(training)
+    precision = choose_precision(training)
     us.agree("the precision", precision, "Set train.precision to one that all hosts have.")
 
     num_train, steps = divide(training, data, us)
     keras.utils.set_random_seed(training.seed)
-    keras.config.set_dtype_policy(recipe.POLICIES[precision])
-    model = build_model(training, data, precision, steps * training.epochs)
+    keras.config.set_dtype_policy(POLICIES[precision])
+    model = build(us, training, data, precision, steps)
+    measured = [*model.get_metrics_result()]
+    if num_train < len(data.train_inputs):
+        measured += [f"val_{name}" for name in measured]
+    if training.keep_best not in (None, *measured):
+        raise WorldError(
+            f"train.keep_best: this run measures no {training.keep_best}, but {', '.join(measured)}. Choose one of them"
+            "; a val_ metric needs a validation_split."
+        )
     synchronize(model)
     run_steps = compile_steps(model, data, training, us)
-    step, stop = resume(us, model, folder, steps, training.batch_size), StopSignal()  # steps done over the whole run
+    step, history = resume(us, model, folder, steps, training.batch_size)  # steps done over the whole run
+    stop, top5 = StopSignal(), "top5_accuracy" in measured
 
     with Report(us, folder) as report:
         report.start(job, data, num_train, steps, model.count_params(), precision, device, step)
@@ -64,53 +83,68 @@ def train(job: Job, folder: Path) -> None:
             if row == 0:
                 model.reset_metrics()
             order = epoch_order(training, epoch, num_train, steps, us)[row:]
-            for block in blocks(order, step, training.check_weights_every):
-                with report.timing(len(block) * training.batch_size):
-                    loss, accuracy = (float(value) for value in run_steps(block, step))
+            longest = longest_block(data.train_inputs, training.batch_size, BLOCK_STEPS)
+            cut = blocks(order, step, training.check_weights_every, longest)
+            for block, inputs, waited_s in feed(data.train_inputs, cut):
+                with report.timing(len(block) * training.batch_size, waited_s):
+                    so_far = {name: float(value) for name, value in run_steps(block, step, *inputs).items()}
                 step += len(block)
-                signal_name = check_in(us, loss, step, stop.received)
-                report.progress(epoch, step, loss, accuracy)
+                signal_name = check_in(us, so_far["loss"], step, stop.received)
+                report.progress(epoch, step, so_far)
                 if step % training.check_weights_every == 0:
                     check_weights(model, step)
                 if signal_name and step % steps:
-                    save(us, model, folder, step, steps, training)
+                    save(us, model, folder, step, steps, training, history)
                     raise Stopped(f"{signal_name} stopped the run after step {step}; it goes on from its checkpoint.")
             metrics = global_metrics(model)
             average_statistics(model)
-            if num_train < len(data.train_inputs):
-                validated = evaluate(model, data.train_inputs[num_train:], data.train_targets[num_train:])
-                metrics |= dict(zip(("val_loss", "val_accuracy"), validated, strict=True))
+            with averaged(model):
+                average_statistics(model)
+                if num_train < len(data.train_inputs):
+                    validated = evaluate(model, data.train_inputs[num_train:], data.train_targets[num_train:], top5)
+                    metrics |= {f"val_{name}": value for name, value in validated.items()}
+                history.append({"epoch": epoch, **metrics})
+                if us.rank == 0 and best_epoch(history, training.keep_best) == epoch:
+                    save_model(model, folder / BEST_MODEL_FILE)  # before the checkpoint that says it is the best
             report.end_epoch(step, float(model.optimizer.learning_rate), metrics)
-            save(us, model, folder, step, steps, training)
+            save(us, model, folder, step, steps, training, history)
             if signal_name and step < steps * training.epochs:
                 raise Stopped(f"{signal_name} stopped the run after epoch {epoch}; it goes on from its checkpoint.")
         digest = check_weights(model, step)
-        test_loss, test_accuracy = evaluate(model, data.test_inputs, data.test_targets)
-        if us.rank == 0:
-            save_model(model, folder / MODEL_FILE)
-        report.end(test_loss, test_accuracy, digest)
+        with averaged(model):
+            tested = evaluate(model, data.test_inputs, data.test_targets, top5)
+            if us.rank == 0:
+                save_model(model, folder / MODEL_FILE)
+        best = best_epoch(history, training.keep_best)
+        if best is not None and training.keep_best:
+            report.best(history[best - 1], training.keep_best, BEST_MODEL_FILE)
+        report.end({f"test_{name}": value for name, value in tested.items()}, digest)
 
 
-def stage(us: World, name: str) -> Dataset:
-    """Return a data set, downloaded by rank 0 alone if need be, and the same on all ranks. Collective.
+def stage(us: World, chosen: Data) -> Dataset:
+    """Return a data set, the same on all ranks; rank 0 downloads it if need be, one rank of each node reads it.
+
+    Collective.
 
     Raises:
         WorldError: on all ranks: one of them cannot read it, or has another than the others.
     """
-    data, failure = None, None
+    failure = None
     try:
         if us.rank == 0:
-            prepare(name)
+            prepare(chosen)
     except DataError as error:
         failure = error
     us.first_failure(failure)
-    try:
-        data = load_dataset(name)
-    except DataError as error:
-        failure = error
-    us.first_failure(failure)
-    assert data is not None
-    us.agree(f"the checksum of the data set {name}", data.digest, "Give all hosts the same copy of it.")
+
+    def load() -> Dataset:
+        if not chosen.stage:
+            return load_dataset(chosen)
+        staged = stage_files(find_path(str(chosen.path)), scratch_folder(os.environ))
+        return load_dataset(chosen.model_copy(update={"path": str(staged)}))
+
+    data = share_data(us, load)
+    us.agree(f"the checksum of the data set {data.name}", data.digest, "Give all hosts the same copy of it.")
     return data
 
 
@@ -130,33 +164,53 @@ def divide(training: Training, data: Dataset, us: World) -> tuple[int, int]:
     return num_train, steps
 
 
-def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: World) -> Callable[..., Any]:
-    """Return a function that makes one training step for each row of `indices` and returns loss and accuracy so far.
+def build(us: World, training: Training, data: Dataset, precision: str, steps: int) -> HorovodModel:
+    """Return the compiled model for so many steps in an epoch. Collective.
 
-    Images stay on the device as uint8 and are picked, changed and scaled inside the graph: one call into TensorFlow
-    makes many steps, and Python is out of the loop.
+    Raises:
+        WorldError: on all ranks: there is no such model, or the recipe does not fit the data.
     """
-    images, labels = tf.constant(data.train_inputs), tf.constant(data.train_targets)
+    model, failure = None, None
+    try:
+        model = build_model(training, data, precision, steps * training.epochs, steps)
+    except JobFileError as error:
+        failure = error
+    us.first_failure(failure)
+    assert model is not None
+    return model
+
+
+def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: World) -> Callable[..., Any]:
+    """Return a function that makes one training step for each row of `indices` and returns the metrics so far.
+
+    Inputs stay on the device as they are and are picked, changed and scaled inside the graph: one call into TensorFlow
+    makes many steps, and Python is out of the loop. Those that are read from disk are given with each call, as `feed`
+    brings them.
+    """
+    streamed, classes, labels = isinstance(data.train_inputs, Stream), has_classes(data), on_device(data.train_targets)
+    resident = None if isinstance(data.train_inputs, Stream) else on_device(data.train_inputs)
     first, total = us.rank * training.batch_size, us.size * training.batch_size
 
-    def one_step(indices: Any, step: Any) -> Any:
-        seed = tf.stack([training.seed, step])
-        batch = recipe.augment(tf.gather(images, indices), training.augment, seed, first, total)
-        targets = tf.one_hot(tf.gather(labels, indices), data.num_classes)
+    def one_step(batch: Any, indices: Any, step: Any) -> Any:
+        seed, targets = tf.stack([training.seed, step]), tf.gather(labels, indices)
+        targets = tf.one_hot(targets, data.num_classes) if classes else tf.cast(targets, tf.float32)
+        batch, targets = augment(batch, targets, training.augment, seed, first, total)
         model.train_step((scale_pixels(batch), targets))
 
-    @tf.function(
-        autograph=False,
-        input_signature=[tf.TensorSpec((None, training.batch_size), tf.int32), tf.TensorSpec((), tf.int32)],
-    )
-    def run_steps(indices: Any, step: Any) -> Any:
+    signature = [tf.TensorSpec((None, training.batch_size), tf.int32), tf.TensorSpec((), tf.int32)]
+    if streamed:
+        shape = (None, training.batch_size, *data.train_inputs.shape[1:])
+        signature.append(tf.TensorSpec(shape, tf.as_dtype(data.train_inputs.dtype)))
+
+    @tf.function(autograph=False, input_signature=signature)
+    def run_steps(indices: Any, step: Any, *inputs: Any) -> Any:
         def body(row: Any) -> Any:
-            one_step(indices[row], step + row)
+            batch = inputs[0][row] if streamed else tf.gather(resident, indices[row])
+            one_step(batch, indices[row], step + row)
             return row + 1
 
         tf.while_loop(lambda row: row < tf.shape(indices)[0], body, [tf.constant(0)], parallel_iterations=1)
-        result = model.get_metrics_result()
-        return result["loss"], result["accuracy"]
+        return model.get_metrics_result()
 
     return run_steps
 
@@ -173,11 +227,14 @@ def epoch_order(training: Training, epoch: int, num_train: int, steps: int, us: 
     return taken.reshape(steps, us.size, training.batch_size)[:, us.rank]
 
 
-def blocks(order: np.ndarray, step: int, check_every: int) -> Iterator[np.ndarray]:
-    """Cut the steps of an epoch into blocks; one ends wherever the weights are to be compared (`step` are done)."""
+def blocks(order: np.ndarray, step: int, check_every: int, longest: int) -> Iterator[np.ndarray]:
+    """Cut the steps of an epoch into blocks of at most `longest` steps; `step` are done.
+
+    One ends wherever the weights are to be compared.
+    """
     row = 0
     while row < len(order):
-        stop = min(row + BLOCK_STEPS, len(order), row + check_every - (step + row) % check_every)
+        stop = min(row + longest, len(order), row + check_every - (step + row) % check_every)
         yield order[row:stop]
         row = stop
 
@@ -209,33 +266,55 @@ class StopSignal:
         self.received = signal.Signals(number).name
 
 
-def save(us: World, model: HorovodModel, folder: Path, step: int, steps: int, training: Training) -> None:
+def save(
+    us: World,
+    model: HorovodModel,
+    folder: Path,
+    step: int,
+    steps: int,
+    training: Training,
+    history: list[dict[str, float]],
+) -> None:
     """Write a checkpoint; training goes on only when it is on the disk. Collective.
 
+    Args:
+        history: the metrics of each epoch that is finished.
     Raises:
         WorldError: on all ranks: it could not be written.
     """
     arrays, failure = capture(model, us), None
     if us.rank == 0:
-        info = {"step": step, "steps_per_epoch": steps, "ranks": us.size, "batch_size": training.batch_size}
+        info = {
+            "step": step,
+            "steps_per_epoch": steps,
+            "ranks": us.size,
+            "batch_size": training.batch_size,
+            "history": history,
+        }
+        best = step % steps == 0 and best_epoch(history, training.keep_best) == step // steps
         try:
-            save_checkpoint(folder, step, arrays, info, training.keep_checkpoints)
+            save_checkpoint(folder, step, arrays, info, training.keep_checkpoints, best)
         except OSError as fault:
             failure = WorldError(f"{folder}: the checkpoint of step {step} cannot be written ({fault.strerror}).")
     us.first_failure(failure)
 
 
-def resume(us: World, model: HorovodModel, folder: Path, steps: int, batch_size: int) -> int:
-    """Go on from the newest whole checkpoint in the run's folder; return the steps done, 0 without one. Collective.
+def resume(
+    us: World, model: HorovodModel, folder: Path, steps: int, batch_size: int
+) -> tuple[int, list[dict[str, float]]]:
+    """Go on from the newest whole checkpoint in the run's folder. Collective.
 
     With the same ranks and batch the continued run is the uninterrupted one, bit by bit. With others it goes on at the
     same image of the same epoch, and says so.
+
+    Returns:
+        The steps done, 0 without a checkpoint, and the metrics of each epoch that is finished.
     """
     found = us.broadcast(load_checkpoint(folder) if us.rank == 0 else None)
     if found is None:
-        return 0
+        return 0, []
     arrays, info = found
-    restore(model, us, arrays, info["ranks"])
+    restore(model, us, arrays, info)
     epochs, row = divmod(info["step"], info["steps_per_epoch"])
     row = min(row * info["ranks"] * info["batch_size"] // (us.size * batch_size), steps - 1)
     done = epochs * steps + row
@@ -248,4 +327,4 @@ def resume(us: World, model: HorovodModel, folder: Path, steps: int, batch_size:
                 f"It was written by {info['ranks']} ranks with {info['batch_size']} images each; now there are "
                 f"{us.size} with {batch_size}: other images share a step, and the numbers are no longer that run's."
             )
-    return done
+    return done, info["history"]

@@ -44,6 +44,8 @@ class World:
     host: str
     communicator: Any = None
     """Our own mpi4py communicator, None in a world without MPI."""
+    node: Any = None
+    """An mpi4py communicator of the ranks on this host, in order of local_rank; None in a world without MPI."""
 
     def allgather(self, value: Any) -> list[Any]:
         """Return the `value` of every rank, in order of the ranks. All ranks must call it."""
@@ -110,6 +112,7 @@ def world() -> World:
         return World(rank=0, size=1, local_rank=0, local_size=1, host=host)
     from mpi4py import MPI  # starts MPI with MPI_THREAD_MULTIPLE, before Horovod finds it started
 
+    _same_settings(MPI.COMM_WORLD)
     hvd.init()
     if hvd.size() != MPI.COMM_WORLD.size:
         raise WorldError(
@@ -123,7 +126,8 @@ def world() -> World:
         )
     _check_size(hvd.size(), "every process would train alone. Start them with `srun --mpi=pmix` or with mpirun")
     communicator = MPI.COMM_WORLD.Dup()
-    return World(hvd.rank(), hvd.size(), hvd.local_rank(), hvd.local_size(), host, communicator)
+    node = communicator.Split_type(MPI.COMM_TYPE_SHARED, key=hvd.rank())
+    return World(hvd.rank(), hvd.size(), hvd.local_rank(), hvd.local_size(), host, communicator, node)
 
 
 def asked_size(environment: dict[str, str] | None = None) -> tuple[int, str] | None:
@@ -165,6 +169,16 @@ def _leave(exit_code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(exit_code)
+
+
+def _same_settings(communicator: Any) -> None:
+    """Give rank 0's settings of Horovod to all ranks, which must fuse the same tensors."""
+    names = ("FUSION_THRESHOLD", "CYCLE_TIME", "AUTOTUNE", "CACHE_CAPACITY")
+    for name, value in communicator.bcast([(name, os.environ.get(f"HOROVOD_{name}")) for name in names]):
+        if value is None:
+            os.environ.pop(f"HOROVOD_{name}", None)
+        else:
+            os.environ[f"HOROVOD_{name}"] = value
 
 
 def _check_size(size: int, consequence: str) -> None:

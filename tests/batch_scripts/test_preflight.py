@@ -219,7 +219,8 @@ def test_absent_data_are_told_with_the_way_to_them_and_unknown_data_stop_the_job
     assert "the data set" not in run(job, "--site", "jureca").stdout
     result = run(job, "--site", "jureca", "--set", "train.data=mnits")
     assert result.exit_code == 1
-    assert "'mnits' is no data set; there are digits, mnist" in result.stdout
+    assert "'mnits' is no data set; there are " in result.stdout
+    assert "Did you mean mnist?" in result.stdout
 
 
 GOLDEN = [path for path in (Path(__file__).parents[1] / "golden").glob("*") if path.read_bytes().startswith(b"#!")]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from hpcdl.errors import DataError
-from hpcdl.train.data import load_dataset, mnist, prepare
+from hpcdl.train.data import load_dataset, prepare
+from hpcdl.train.data.idx import FILES, MNIST
 
 pytestmark = pytest.mark.data
 
@@ -21,7 +22,7 @@ def folder(tmp_path, monkeypatch, mnist_folder) -> Path:
     """A copy of the real files that a test may spoil, found through HPCDL_DATA; no other copy is in reach."""
     copy = tmp_path / "data" / "mnist"
     copy.mkdir(parents=True)
-    for name in mnist.FILES:
+    for name in FILES:
         shutil.copy(mnist_folder / f"{name}.gz", copy)
     monkeypatch.setenv("HPCDL_DATA", str(copy.parent))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -73,7 +74,7 @@ def test_a_wrong_file_is_named_with_what_was_found(folder, name, spoil, pattern)
     with pytest.raises(DataError, match=pattern) as error:
         load_dataset("mnist")
     assert str(path) in str(error.value)
-    assert mnist.FILES[name] in str(error.value)
+    assert MNIST.checksums[name] in str(error.value)
 
 
 def test_a_cut_gzip_file_is_named(folder):
@@ -99,7 +100,7 @@ def test_one_missing_file_is_named(folder):
 
 
 def test_the_archive_that_keras_keeps_serves_too(folder, tmp_path):
-    arrays = [mnist.read_idx(folder, name).copy() for name in mnist.FILES]
+    arrays = [MNIST.read(folder, name).copy() for name in FILES]
     shutil.rmtree(folder)
     archive = tmp_path / "keras" / "datasets" / "mnist.npz"
     archive.parent.mkdir(parents=True)
@@ -115,7 +116,7 @@ def test_the_archive_that_keras_keeps_serves_too(folder, tmp_path):
 def test_absent_and_offline_says_where_and_what_to_do(folder):
     shutil.rmtree(folder)
     with pytest.raises(DataError) as error:
-        mnist.fetch_mnist(mirrors=("http://127.0.0.1:9/",))
+        MNIST.fetch(mirrors=("http://127.0.0.1:9/",))
     message = str(error.value)
     assert str(folder) in message
     assert "hpcdl fetch mnist" in message
@@ -129,7 +130,7 @@ def mirror(mnist_folder, tmp_path):
     root = tmp_path / "mirror"
     (root / "bad").mkdir(parents=True)
     (root / "good").symlink_to(mnist_folder)
-    for name in mnist.FILES:
+    for name in FILES:
         (root / "bad" / f"{name}.gz").write_bytes(gzip.compress(b"another file"))
     requests = []
 
@@ -150,9 +151,9 @@ def mirror(mnist_folder, tmp_path):
 def test_a_download_is_checked_and_the_next_mirror_asked(folder, mirror):
     address, requests = mirror
     shutil.rmtree(folder)
-    assert mnist.fetch_mnist(mirrors=(f"{address}bad/", f"{address}none/", f"{address}good/")) == folder
-    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.gz" for name in mnist.FILES)
-    for name, md5 in mnist.FILES.items():
+    assert MNIST.fetch(mirrors=(f"{address}bad/", f"{address}none/", f"{address}good/")) == folder
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.gz" for name in FILES)
+    for name, md5 in MNIST.checksums.items():
         assert hashlib.md5(gzip.decompress((folder / f"{name}.gz").read_bytes())).hexdigest() == md5
     requests.clear()
     prepare("mnist")
@@ -162,5 +163,5 @@ def test_a_download_is_checked_and_the_next_mirror_asked(folder, mirror):
 def test_a_mirror_with_other_bytes_leaves_nothing(folder, mirror):
     shutil.rmtree(folder)
     with pytest.raises(DataError, match=r"bad/: the file has MD5 \w+, not 6bbc9ace898e44ae57da46a324031adb"):
-        mnist.fetch_mnist(mirrors=(f"{mirror[0]}bad/",))
+        MNIST.fetch(mirrors=(f"{mirror[0]}bad/",))
     assert not folder.exists()

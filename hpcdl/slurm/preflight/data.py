@@ -13,18 +13,19 @@ def check_data(job: Job, site: Site) -> Iterator[Problem]:
 
     Absent data stop nothing by themselves: HPCDL_DATA may be set for the job alone. An unknown name does.
     """
-    from hpcdl.train.data import is_here  # NumPy, which no other check needs
+    from hpcdl.train.data import SOURCES, is_here  # NumPy, which no other check needs
 
     if job.train is None:
         return
     try:
         here = is_here(job.train.data)
     except DataError as error:
-        yield Problem("data", str(error).rstrip("."), "correct the name in the job file")
+        yield Problem("data", str(error).rstrip("."), "correct the job file")
         return
     if here:
         return
-    what = f"the data set {job.train.data} is not on this machine"
+    what = f"the data set {job.train.data.name} is not on this machine"
     if site.nodes.internet == "no":
         what += f", and the compute nodes of {site.name} have no internet to fetch it"
-    yield Problem("data", what, f"hpcdl fetch {job.train.data}, or set HPCDL_DATA to where it is", stops=False)
+    fetch = f"hpcdl fetch {job.train.data.name}, or " if SOURCES[job.train.data.name].fetch else ""
+    yield Problem("data", what, f"{fetch}set HPCDL_DATA to where it is", stops=False)

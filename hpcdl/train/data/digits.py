@@ -6,21 +6,22 @@ values 0..16. Here they are scaled to MNIST's 28x28 and 0..255, so that MNIST's 
 
 import numpy as np
 
+from hpcdl.train.data.dataset import Dataset
+
 TEST_ROWS = 360
 """The last rows are the test set: one fifth of 1,797, rounded up."""
 
 
-def load_digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return train images, train labels, test images, test labels.
-
-    Images are uint8 of shape (num_images, 28, 28, 1), 0..255; labels int64 of shape (num_images,), 0..9.
-    """
+def load_digits() -> Dataset:
+    """Return the digits as images of shape (28, 28, 1), the last fifth of them as the test set."""
     from sklearn.datasets import load_digits as load_bundled
 
     bundled = load_bundled()
     images = _scale(bundled.images.astype(np.float32) * (255 / 16))
     labels = bundled.target.astype(np.int64)
-    return images[:-TEST_ROWS], labels[:-TEST_ROWS], images[-TEST_ROWS:], labels[-TEST_ROWS:]
+    train, test = slice(None, -TEST_ROWS), slice(-TEST_ROWS, None)
+    names = tuple("0123456789")
+    return Dataset("digits", images[train], labels[train], images[test], labels[test], len(names), names)
 
 
 def _scale(images: np.ndarray) -> np.ndarray:

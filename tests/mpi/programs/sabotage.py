@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from hpcdl.errors import DataError
 from hpcdl.train import data, start, trainer
 from hpcdl.train.data.digits import load_digits
 from hpcdl.train.world import run_and_exit, world
@@ -41,22 +42,22 @@ def spoil_weights():
 
 
 def load_with_one_pixel_changed():
-    images, *rest = load_digits()
-    images[5, 10, 10] ^= 1
-    return (images, *rest)
+    digits = load_digits()
+    digits.train_inputs[5, 10, 10] ^= 1
+    return digits
 
 
 def refuse_to_load():
-    raise data.DataError("no digits here")
+    raise DataError("no digits here")
 
 
 def sabotage_and_start():
     odd = world().rank == 1
     build, versions = trainer.build_model, trainer.versions
     if kind == "data" and odd:
-        data.LOADERS["digits"] = load_with_one_pixel_changed
+        data.SOURCES["digits"] = data.Source("", load_with_one_pixel_changed)
     elif kind == "absent" and odd:
-        data.LOADERS["digits"] = refuse_to_load
+        data.SOURCES["digits"] = data.Source("", refuse_to_load)
     elif kind == "versions" and odd:
         trainer.versions = lambda: {**versions(), "keras": "3.0.0"}
     elif kind == "weights":

@@ -1,0 +1,58 @@
+"""Inputs that do not fit in memory: read and decoded by threads when they are asked for, always in the asked order."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+
+class Stream:
+    """Rows of inputs on disk. It behaves like an array where the trainer needs it to.
+
+    `stream[10:20]` is a Stream of ten rows, nothing is read; `stream[np.array([3, 1])]` reads two rows, in this order;
+    `np.asarray(stream)` reads all rows. Reading releases Python's lock while files are read and images decoded, so that
+    threads work side by side; which of them reads a row makes no difference to it.
+    """
+
+    def __init__(
+        self, read: Callable[[int], np.ndarray], rows: range, row_shape: tuple[int, ...], dtype: Any, identity: str
+    ):
+        """Take what reads one row, by its place in the whole.
+
+        Args:
+            read: returns row i as an array of `row_shape` and `dtype`; raises DataError when it cannot.
+            identity: a text that differs when any row does, such as a checksum.
+        """
+        self._read, self._rows = read, rows
+        self.shape = (len(rows), *row_shape)
+        self.dtype = np.dtype(dtype)
+        self.identity = f"{identity} {rows.start} {rows.stop}"
+        self._whole_identity = identity
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Stream(self._read, self._rows[index], self.shape[1:], self.dtype, self._whole_identity)
+        wanted = np.asarray(index)
+        taken = np.empty((wanted.size, *self.shape[1:]), self.dtype)
+
+        def fill(place: int) -> None:
+            taken[place] = self._read(self._rows[wanted.flat[place]])
+
+        for _ in readers().map(fill, range(wanted.size)):  # raises what a reader raised
+            pass
+        return taken.reshape(wanted.shape + self.shape[1:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[np.arange(len(self))], dtype)
+
+
+@cache
+def readers() -> ThreadPoolExecutor:
+    """The threads that read and decode in this process: one for each core that it may use."""
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="input")
