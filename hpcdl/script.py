@@ -33,7 +33,7 @@ TEMPLATES = {"slurm": "slurm.sh.j2", "pbs": "pbs.sh.j2", "none": "base.sh.j2"}
 """The template for each kind of scheduler."""
 
 OWN_VARIABLES = frozenset(
-    """id job point restart failed signal decision reason launcher interrupted stopped code answer
+    """id job point restart failed signal decision reason launcher stopped code answer
     HPCDL_RUN_FOLDER""".split()
 )
 """The variables that the templates use for themselves; a job's own may not be called so."""
@@ -81,9 +81,7 @@ def render(
         "run_folder": run_folder(job, folder),
         "ntasks": str(job.resources.ranks),
         "timeout": timeout_at(job, site),
-        "stop": ["scancel", "--signal=TERM", ShellWord('"$job"')]  # to the steps; srun itself would kill them at once
-        if site.launch.program == "srun"
-        else ["kill", ShellWord('"$launcher"')],
+        "tell_ranks": lambda signal: tell_ranks(signal, site),
         "directives": directives,
         "cluster_module": partition.cluster_module if partition else None,
         "modules": settings.modules_at(site.name),
@@ -127,6 +125,16 @@ def run_folder(job: Job, folder: Path | None) -> str:
     """Return the run's folder in the words of the script: known, or made of the job's id; each point has its own."""
     base = quote(str(folder)) if folder else f"$PWD/runs/{job.name}-$id"
     return f"{base}/$point" if job.sweep else base
+
+
+def tell_ranks(signal: str, site: Site) -> list[str]:
+    """Return the words that send a signal to all ranks: through Slurm where they are its steps, else through mpirun.
+
+    srun hands a signal that it gets on to its ranks too, but takes SIGTERM for an order to kill them.
+    """
+    if site.launch.program == "srun":
+        return ["scancel", f"--signal={signal}", ShellWord('"$job"')]
+    return ["pkill", f"-{signal}", "-P", ShellWord('"$launcher"')]
 
 
 def payload(job: Job, job_file: str, changes: Sequence[str]) -> list[str]:

@@ -147,7 +147,7 @@ def test_srun_repeats_the_cores_that_the_job_asked_for(lecture):
     job = changed(lecture, {"cores_per_rank": 6})
     script = render(job, LECTURE, load_site("generic"), SETTINGS)
     assert "#SBATCH --cpus-per-task=6\n" in script
-    assert re.search(r"^ +srun .*--cpus-per-task=6 ", script, re.MULTILINE)
+    assert re.search(r"^ +await srun .*--cpus-per-task=6 ", script, re.MULTILINE)
 
 
 def test_a_variable_of_the_job_comes_before_the_site_s(lecture):
@@ -234,7 +234,7 @@ def test_the_user_s_own_template_comes_first_and_can_extend_ours(lecture, tmp_pa
     settings = Settings(folders=Folders(templates=str(tmp_path)))
     script = render(lecture, LECTURE, load_site("jureca"), settings)
     assert "#SBATCH --nodes=1\n" in script
-    assert "echo mine\n    srun --kill-on-bad-exit=1 hpcdl train jobs/mnist_lecture.yaml &\n" in script
+    assert "echo mine\n    await srun --kill-on-bad-exit=1 hpcdl train jobs/mnist_lecture.yaml\n" in script
 
 
 @pytest.mark.parametrize("fault", ["{{ typo | quote }}", "{% if %}"])

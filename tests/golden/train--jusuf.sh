@@ -22,9 +22,9 @@ work() {
     export UCX_MAX_RNDV_RAILS=1
     set -euo pipefail  # not before this line: module and activation scripts read variables that are not set
 
-    srun --kill-on-bad-exit=1 hpcdl train train.yaml &
-    await $!
-    grep -q '"status": "success"' "$HPCDL_RUN_FOLDER/record.json"  # srun may end with 0 though it could start nothing
+    await srun --kill-on-bad-exit=1 hpcdl train train.yaml
+    # srun may end with 0 though it could start nothing.
+    grep -qs '"status": "success"' "$HPCDL_RUN_FOLDER/record.json" || { reason="srun ended with 0, but no training"; exit 1; }
 }
 
 # What follows is the same in every script: the run's folder, and in its attempts/ how each start began and ended.
@@ -38,7 +38,7 @@ begin() {
     export HPCDL_RUN_FOLDER=$PWD/runs/golden-$id
     signal='' decision='' reason=''
     trap 'finish $?' EXIT
-    trap 'signal=TERM interrupted=yes' TERM
+    trap 'signal=TERM' TERM
     record start <<END
 {"schema": 1, "job_id": $(json "$job"), "slurm_job_id": $(json "${SLURM_JOB_ID-}"), "restart": $restart,
  "host": $(json "$HOSTNAME"), "nodes": $(json "${SLURM_JOB_NODELIST-}"), "ntasks": 2,
@@ -46,22 +46,25 @@ begin() {
 END
 }
 finish() {  # exit code
-    set +e
     [[ $decision ]] || { (($1)) && decision=failed || decision=finished; }
-    record exit <<END
+    record exit <<END || true
 {"schema": 1, "job_id": $(json "$job"), "restart": $restart, "exit_code": $1, "signal": $(json "$signal"),
  "ended": "$(date -u +%FT%T+00:00)", "decision": "$decision", "reason": $(json "$reason")}
 END
 }
-await() {  # the launcher's process: a signal ends bash's wait, and not the process
-    launcher=$1
-    until wait "$launcher" && code=0 || code=$?; [[ ! ${interrupted-} ]]; do interrupted=''; done
+await() {  # a command, in a shell of its own: bash may lose the exit code of a process that ends as a signal comes
+    local file=$HPCDL_RUN_FOLDER/attempts/$job.$restart.code
+    (trap : TERM; code=0; "$@" || code=$?; echo "$code" >"$file") &
+    launcher=$!
+    while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done
+    read -r code <"$file" && rm "$file" || code=1
     [[ $code != 75 || $signal != USR1 ]] || requeue
     return "$code"
 }
 notice() {  # Slurm sends USR1 before the time limit
-    signal=USR1 interrupted=yes
-    [[ ! ${launcher-} ]] || kill -USR1 "$launcher" || true
+    trap '' USR1
+    signal=USR1
+    [[ ! ${launcher-} ]] || scancel --signal=USR1 "$job" || true
 }
 requeue() {  # back to the queue: the run has stopped with a checkpoint
     if ((restart >= 3)); then

@@ -28,7 +28,7 @@ begin() {
     export HPCDL_RUN_FOLDER=$PWD/runs/golden-$id
     signal='' decision='' reason=''
     trap 'finish $?' EXIT
-    trap 'signal=TERM interrupted=yes' TERM
+    trap 'signal=TERM' TERM
     record start <<END
 {"schema": 1, "job_id": $(json "$job"), "slurm_job_id": $(json "${SLURM_JOB_ID-}"), "restart": $restart,
  "host": $(json "$HOSTNAME"), "nodes": $(json "${SLURM_JOB_NODELIST-}"), "ntasks": 2,
@@ -36,9 +36,8 @@ begin() {
 END
 }
 finish() {  # exit code
-    set +e
     [[ $decision ]] || { (($1)) && decision=failed || decision=finished; }
-    record exit <<END
+    record exit <<END || true
 {"schema": 1, "job_id": $(json "$job"), "restart": $restart, "exit_code": $1, "signal": $(json "$signal"),
  "ended": "$(date -u +%FT%T+00:00)", "decision": "$decision", "reason": $(json "$reason")}
 END

@@ -1,20 +1,13 @@
 """What a rendered script does before its time limit, on a real Slurm: signal, requeue, bound, records."""
 
-import re
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
+from rendered_job import Submitted, submit
 from slurm_session import Slurm
 
-from hpcdl.job import Job
-from hpcdl.run.attempts import Attempt, read_attempts
 from hpcdl.sandbox import faults
 from hpcdl.sandbox.waiting import wait_until
-from hpcdl.script import render
-from hpcdl.settings import Settings
-from hpcdl.site import load_site
 
 EXPIRES_IN_S = 31
 """slurmctld looks every 30 s: it sees the job at least once between the notice and the end."""
@@ -33,53 +26,8 @@ POINTS = {"command": [*COMMAND[:-1], "{part}"], "sweep": {"grid": {"part": ["one
 REQUEUED = [("requeued", 75, "USR1"), ("finished", 0, None)]
 
 
-@dataclass
-class Submitted:
-    """A rendered job of the sandbox."""
-
-    slurm: Slurm
-    folder: Path
-    job: str
-    task: str = ""
-
-    @property
-    def id(self) -> str:
-        return f"{self.job}_{self.task}" if self.task else self.job
-
-    @property
-    def attempts(self) -> list[Attempt]:
-        return read_attempts(self.folder / "runs" / f"limited-{self.job}" / self.task)
-
-    @property
-    def endings(self) -> list[tuple[str, int, str | None]]:
-        """Decision, exit code and signal of each attempt that has ended."""
-        return [(end.decision, end.exit_code, end.signal) for end in (attempt.exit for attempt in self.attempts) if end]
-
-    def log(self, stream: str) -> str:
-        suffix = f"{self.job}_{self.task}" if self.task else self.job
-        return (self.folder / f"limited_{stream}.{suffix}").read_text()
-
-    def wait_started(self, restart: int = 0) -> None:
-        """Wait for the start number `restart`; a requeued job need not wait the two minutes that Slurm lets it."""
-
-        def started() -> bool:
-            shown = self.slurm.run("scontrol", "show", "job", self.id).stdout
-            eligible = re.search(r"JobState=PENDING .*EligibleTime=(\S+)", shown, re.DOTALL)
-            if eligible and datetime.fromisoformat(eligible[1]) > datetime.now() + timedelta(seconds=10):
-                # Not at once: slurmd refuses a step whose number it has just ended.
-                self.slurm.run("scontrol", "update", f"jobid={self.id}", "starttime=now+5")
-            return len(self.attempts) > restart and self.log("out").count("started") > restart
-
-        wait_until(started, 90, f"start {restart} of job {self.id}")
-
-    def wait_endings(self, number: int) -> None:
-        wait_until(lambda: len(self.endings) >= number, 90, f"the end of attempt {number} of job {self.id}")
-
-
-def submit(slurm: Slurm, name: str, changes: dict | None = None, task: str = "") -> Submitted:
-    """Render and submit a job of one rank, with a notice 20 s before its limit."""
-    folder = slurm.folder / name
-    folder.mkdir()
+def limited(slurm: Slurm, name: str, changes: dict | None = None, task: str = "") -> Submitted:
+    """Submit a job of one rank, with a notice 20 s before its limit."""
     job = {
         "name": "limited",
         "resources": {"time": "00:10:00", "memory_per_node_gib": 1},
@@ -87,11 +35,7 @@ def submit(slurm: Slurm, name: str, changes: dict | None = None, task: str = "")
         "on_timeout": {"signal_before": "00:00:20"},
         **(changes or {}),
     }
-    script = render(Job.model_validate(job), "job.yaml", load_site("jureca"), Settings())
-    (folder / "job.sh").write_text(script)
-    done = slurm.run("sbatch", "--parsable", "job.sh", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return Submitted(slurm, folder, done.stdout.strip(), task)
+    return submit(slurm, slurm.folder / name, job, task)
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +43,9 @@ def jobs(slurm: Slurm) -> dict[str, Submitted]:
     """Let every job reach its limit at the same time."""
     limit = {"signal_before": "00:00:20"}
     jobs = {
-        "plain": submit(slurm, "plain"),
-        "array": submit(slurm, "array", POINTS, task="1"),
-        "checkpoint": submit(
+        "plain": limited(slurm, "plain"),
+        "array": limited(slurm, "array", POINTS, task="1"),
+        "checkpoint": limited(
             slurm,
             "checkpoint",
             {
@@ -109,19 +53,19 @@ def jobs(slurm: Slurm) -> dict[str, Submitted]:
                 "on_timeout": {**limit, "checkpoint_command": ["touch", "saved"]},
             },
         ),
-        "no-checkpoint": submit(
+        "no-checkpoint": limited(
             slurm,
             "no-checkpoint",
             {"command": ["bash", "-c", SLEEPS_UNTIL_SAVED], "on_timeout": {**limit, "checkpoint_command": "false"}},
         ),
-        "bound": submit(slurm, "bound", {"on_timeout": {**limit, "requeues": 1}}),
-        "refused": submit(slurm, "refused"),
-        "finished": submit(slurm, "finished", {"command": ["bash", "-c", FINISHES_AT_THE_SIGNAL]}),
+        "bound": limited(slurm, "bound", {"on_timeout": {**limit, "requeues": 1}}),
+        "refused": limited(slurm, "refused"),
+        "finished": limited(slurm, "finished", {"command": ["bash", "-c", FINISHES_AT_THE_SIGNAL]}),
     }
     for job in jobs.values():
-        job.wait_started()
+        job.wait_started(said="started")
     slurm.out("scontrol", "requeue", jobs["bound"].id)
-    jobs["bound"].wait_started(1)
+    jobs["bound"].wait_started(1, said="started")
     slurm.out("scontrol", "update", f"jobid={jobs['refused'].id}", "requeue=0")
     for job in jobs.values():
         faults.expire(slurm.sandbox, job.id, EXPIRES_IN_S)
@@ -146,7 +90,7 @@ def test_a_command_that_stops_with_its_exit_code_is_requeued_and_finishes(slurm,
 
 
 def test_only_the_task_of_an_array_that_reached_its_limit_runs_again(slurm, jobs):
-    other = Submitted(slurm, jobs["array"].folder, jobs["array"].job, "0")
+    other = replace(jobs["array"], task="0")
     assert [attempt.restart for attempt in other.attempts] == [0]
 
 
@@ -196,7 +140,7 @@ def test_without_a_checkpoint_the_job_goes_on_to_its_limit(slurm, jobs):
 
 
 def test_a_cancelled_job_is_not_requeued(idle):
-    job = submit(idle, "cancelled")
+    job = limited(idle, "cancelled")
     job.wait_started()
     idle.out("scancel", job.id)
     assert idle.end(job.id) == "CANCELLED"
