@@ -1,7 +1,10 @@
 """One row of the result table: what a run reached, how fast, and why it ended."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpcdl.slurm.states import Verdict
 
 OUTCOMES: dict[str, str] = {
     "completed": "ended by itself, with its work done as far as the logs tell",
@@ -72,7 +75,7 @@ class Evidence:
 
 @dataclass
 class Row:
-    """One run. The fields are described in COLUMNS; the last four are for people and are no columns."""
+    """One run. The fields are described in COLUMNS; the last five are no columns."""
 
     run: str
     files: list[str] = field(default_factory=list)
@@ -106,6 +109,8 @@ class Row:
     """Expectations of the job file that the result misses; None where the job states none."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the row must know, such as a value that was left out and why."""
+    verdict: "Verdict | None" = None
+    """The state of the job it ran as, where Slurm or a script of hpcdl's ran it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row by column, in the order of COLUMNS, then its `metric.NAME`s."""

@@ -8,6 +8,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from hpcdl.collector.row import Evidence, Row
 from hpcdl.job import Job
 from hpcdl.run import record as run_record
 from hpcdl.run.folder import JOB_FILE
+from hpcdl.run.known import known_facts
+from hpcdl.run.submission import array_index, last_submission
+from hpcdl.slurm.states import Facts, State, Verdict, judge
 
 MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 """The files that make a folder a run of ours; one of them is enough."""
@@ -35,22 +39,45 @@ FROM_OUTSIDE = (
 )
 """Outcomes that the logs know better than the record."""
 
+SLURM = "Slurm"
+"""Stands for the file of an evidence that one of Slurm's programs or the job's script gave."""
+
+OF_STATE = {
+    State.COMPLETED: "completed",
+    State.FAILED: "crash",
+    State.TIMEOUT: "time_limit",
+    State.DEADLINE: "time_limit",
+    State.OUT_OF_MEMORY: "oom_host",
+    State.NODE_FAIL: "node_failure",
+    State.PREEMPTED: "preempted",
+    State.CANCELLED: "cancelled",
+    State.LAUNCH_FAILED: "launch_failure",
+    State.LOST: "incomplete",
+    State.UNKNOWN: "unknown",
+}
+"""The outcome of a run that Slurm and its script tell of; in any other state it is running, or waits."""
+
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Tell whether `folder` is a run of hpcdl's own."""
-    return any((folder / mark).is_file() for mark in MARKS)
+    """Tell whether `folder` is a run of hpcdl's own; the folder of an array is none, but holds some."""
+    return not (folder / run_record.ARRAY_FILE).is_file() and any((folder / mark).is_file() for mark in MARKS)
 
 
-def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
-    """Return the row of the run in `folder`; what cannot be read is left out, with one warning each."""
+def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | None = None) -> Row:
+    """Return the row of the run in `folder`; what cannot be read is left out, with one warning each.
+
+    Args:
+        facts: what is known of the run's job under Slurm; by default what the folder tells, with nobody asked.
+    """
     record = _record(folder, warn)
     events = _events(folder, warn)
+    index = array_index(folder.resolve())
     row = Row(
-        run=folder.resolve().name,
+        run=folder.resolve().name if index is None else f"{folder.resolve().parent.name}/{index}",
         files=[str(path) for path in sorted(folder.iterdir()) if _is_log(path)],
-        job_id=_text(record.get("job_id")),
+        job_id=last_submission(folder.resolve())[1] or _text(record.get("job_id")),
         job=_text(record.get("name")),
         scheduler=_text(record.get("scheduler")),
         framework="keras",
@@ -61,7 +88,14 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
     if row.epochs_planned is None:
         row.epochs_planned = _planned(record)
     _outcome(row, folder, record, events)
-    if row.outcome not in ("completed", "running") and record.get("exit_code") != run_record.STOPPED:
+    facts = facts or known_facts(folder.resolve(), record)
+    if facts:
+        _by_scheduler(row, judge(facts), facts)
+    if (
+        not _is_sure(row, facts)
+        and row.outcome not in ("completed", "running")
+        and record.get("exit_code") != run_record.STOPPED
+    ):
         _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row
@@ -215,6 +249,40 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
         row.outcome, row.cause = "unknown", "neither the record nor the metrics tell anything"
 
 
+def _by_scheduler(row: Row, verdict: Verdict, facts: Facts) -> None:
+    """Judge by the job's script and Slurm, whose word on the whole job counts more than the training's on its part."""
+    by_training, cause, by_evidence = row.outcome, row.cause, row.evidence
+    row.verdict = verdict
+    row.outcome = OF_STATE.get(verdict.state, "running")
+    row.cause, row.next_step = verdict.cause, verdict.next_step
+    row.evidence = Evidence(SLURM, None, verdict.evidence) if verdict.evidence else None
+    if verdict.state is State.FAILED and by_training in ("crash", "crash_after_training"):
+        row.outcome, row.cause, row.evidence = by_training, cause, by_evidence  # the training knows what went wrong
+    if row.time_s is None:
+        row.time_s = _time_of(facts)
+
+
+def _is_sure(row: Row, facts: Facts | None) -> bool:
+    """Tell whether the logs have nothing to add. After a requeue they also hold why an earlier attempt ended."""
+    if row.verdict is None or facts is None:
+        return False
+    if row.verdict.state in (State.LOST, State.UNKNOWN):
+        return len(facts.attempts) > 1
+    return row.verdict.state is not State.FAILED
+
+
+def _time_of(facts: Facts) -> float | None:
+    """Return the seconds that the attempts took together; None where one of them did not write down its end."""
+    total = 0.0
+    for attempt in facts.attempts:
+        if not (attempt.start and attempt.exit):
+            return None
+        total += (
+            datetime.fromisoformat(attempt.exit.ended) - datetime.fromisoformat(attempt.start.started)
+        ).total_seconds()
+    return total if facts.attempts else None
+
+
 def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     """Take the reason from the run's two logs where they know more: what is killed cannot record why."""
     written = [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and path.stat().st_size]
@@ -223,7 +291,10 @@ def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     if not told:
         return
     last = told[-1]
-    if last.outcome in FROM_OUTSIDE or (row.outcome in ("incomplete", "unknown") and last.outcome == "crash"):
+    only_slurm = row.verdict is not None and row.outcome == "crash" and row.evidence and row.evidence.file == SLURM
+    if last.outcome in FROM_OUTSIDE or (
+        (row.outcome in ("incomplete", "unknown") or only_slurm) and last.outcome == "crash"
+    ):
         row.outcome, row.cause, row.evidence, row.next_step = last.outcome, last.cause, last.evidence, last.next_step
 
 
