@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, doctor, lint, models, run, sandbox, script, sites, sweep
+from hpcdl.cli import check, collect, doctor, lint, models, report, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command()(sites.schema)
 app.command()(run.run)
 app.command()(run.resume)
 app.command()(collect.collect)
+app.command()(report.report)
 app.command()(run.train)
 app.command()(run.fetch)
 app.command()(models.models)

@@ -41,22 +41,27 @@ def harmless(text: str) -> str:
 
 
 def header(column: str) -> str:
-    """Return a column's header for people, with its unit; a key of the job file stays as it is.
+    """Return a column's header for people, with its unit; a key of the job file without its section.
 
     >>> header("test_accuracy"), header("epoch_s"), header("metric.tokens_per_s"), header("train.batch_size")
-    ('test accuracy', 'epoch s', 'tokens/s', 'train.batch_size')
+    ('test accuracy', 'epoch s', 'tokens/s', 'batch_size')
     """
     if column in HEADERS:
         return HEADERS[column]
     name = column.removeprefix("metric.")
-    if "." in name:
-        return harmless(name)
+    if is_setting(column):
+        return harmless(name.partition(".")[2])
     return harmless(re.sub(r"_per_(?=\w+$)", "/", name).replace("_", " "))
 
 
 def is_numeric(column: str) -> bool:
     """Tell whether a column holds quantities by its nature; settings of a job are of either kind."""
     return column.startswith("metric.") or ALL_COLUMNS.get(column, "").startswith(("int", "float"))
+
+
+def is_setting(column: str) -> bool:
+    """Tell whether a column is a value of the job file, under its dotted key."""
+    return "." in column and not column.startswith("metric.")
 
 
 def cell(column: str, value: Any) -> str:
@@ -71,12 +76,12 @@ def cell(column: str, value: Any) -> str:
         return harmless(", ".join(map(str, value)))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return harmless(str(value))
-    if not math.isfinite(value):
+    if not math.isfinite(value) or is_setting(column):
         return str(value)
     if column in DURATIONS:
         return duration(value)
     if isinstance(value, int):
-        return format(value, ",d" if column not in ("evidence_line", "train.seed") else "d")
+        return format(value, ",d")
     if column.endswith("per_s") or column.endswith("_per_rank"):
         return rate(value)
     if column in ("speedup", "efficiency"):

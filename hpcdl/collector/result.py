@@ -89,12 +89,12 @@ def _history(training: Training) -> Iterator[dict[str, float]]:
     """Yield the complete epochs under the table's names; what can be no accuracy is left out."""
     names = {name for epoch in training.epochs for name in epoch.values}
     accuracies = {name for name in names if name.removeprefix("val_") in ACCURACIES}
-    percent = {name for name in accuracies if _fraction(training, name, 100) is not None}
+    tops = {name: max(epoch.values.get(name, 0) for epoch in training.epochs) for name in accuracies}
     for epoch in training.epochs:
         values = {} if epoch.seconds is None else {"epoch_s": epoch.seconds}
         for name, value in epoch.values.items():
             if name in accuracies:
-                value = fraction(value) if name in percent else value
+                value = fraction(value) if 10 < tops[name] <= 100 else value
                 if 0 <= value <= 1:
                     values.setdefault("val_accuracy" if name.startswith("val_") else "accuracy", value)
             elif math.isfinite(value):

@@ -161,7 +161,11 @@ def known(name: str, columns: Collection[str], option: str) -> str:
     if name in columns:
         return name
     near = difflib.get_close_matches(name, sorted(columns), n=3, cutoff=0.5)
-    help_ = f"did you mean {' or '.join(map(harmless, near))}?" if near else f"there are {', '.join(map(harmless, columns))}."
+    help_ = (
+        f"did you mean {' or '.join(map(harmless, near))}?"
+        if near
+        else f"there are {', '.join(map(harmless, columns))}."
+    )
     raise CollectError(f"{option}: no column {harmless(name)!r}; {help_}")
 
 
@@ -185,8 +189,8 @@ def sort(records: list[Record], keys: Sequence[str], columns: Collection[str]) -
 
 
 def order(value: Any) -> tuple[int, float, list[Any]]:
-    """Return a sort key for any value: numbers before text, and in text the numbers as numbers (run-9 before run-10)."""
+    """Return a sort key for any value: numbers before text, numbers in text as numbers (run-9 before run-10)."""
     if isinstance(value, int | float):
         return (0, float(value), [])
-    parts = re.split(r"(\d{1,300})", str(value).casefold())
-    return (1, 0.0, [int(part) if part.isascii() and part.isdigit() else part for part in parts])
+    parts = re.split(r"([0-9]{1,300})", str(value).casefold())
+    return (1, 0.0, [int(part) if number % 2 else part for number, part in enumerate(parts)])
