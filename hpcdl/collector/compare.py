@@ -9,6 +9,7 @@ from hpcdl.collector.group import common, counted, repeat_key, spread
 from hpcdl.collector.records import Record, of_runs
 from hpcdl.collector.row import FLOAT_COLUMNS, Row
 from hpcdl.collector.select import where
+from hpcdl.collector.settings import SEED
 from hpcdl.errors import CollectError
 
 COMPARE_COLUMNS: dict[str, str] = {
@@ -76,8 +77,9 @@ def with_repeats(sides: tuple[list[Row], list[Row]], rows: Sequence[Row]) -> tup
 
 
 def compare(a: Sequence[Row], b: Sequence[Row]) -> list[Record]:
-    """Return one record for each key of the job that differs, and for each result that either side has."""
-    keys = sorted({key for row in [*a, *b] for key in row.settings})
+    """Return one record for each key of the job that differs (the seed only between single runs), and for each result that either side has."""
+    alone = len(a) == len(b) == 1
+    keys = sorted({key for row in [*a, *b] for key in row.settings if alone or key != SEED})
     records = []
     for key in ("job", "ranks", *keys):
         of_a, of_b = ([row.as_dict().get(key) for row in side] for side in (a, b))

@@ -72,6 +72,7 @@ def _merged(rows: Sequence[Row]) -> dict[str, Any]:
 
 def differing(records: Sequence[Record]) -> list[str]:
     """Return the settings in which merged records differ, apart from the sizes, which `ranks` tells."""
+    records = [record for record in records if record.rows[0].settings]
     names = dict.fromkeys(name for record in records for row in record.rows for name in row.settings)
     return [
         name

@@ -20,10 +20,12 @@ SPECIAL = {
     '"': r"\textquotedbl{}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
+    "[": "{[}",
+    "*": "{*}",
     "±": r"$\pm$",
     "µ": r"\textmu{}",
 }
-"""What LaTeX would not print as it stands."""
+"""What LaTeX would not print as it stands; [ and * after the \\\\ of the line before would be its arguments."""
 
 
 def latex(table: Table) -> str:
@@ -62,4 +64,5 @@ def escaped(text: str) -> str:
         char if char.isascii() or char in SPECIAL or "\u00c0" <= char <= "\u017f" else f"<{ord(char):04x}>"
         for char in harmless(text)
     )
-    return "".join(SPECIAL.get(char, char) for char in shown).replace("--", "-{}-{}")  # else a dash
+    # T1 fonts make a dash of -- and a quotation mark of ,,
+    return "".join(SPECIAL.get(char, char) for char in shown).replace("--", "-{}-{}").replace(",,", ",{},")
