@@ -1,5 +1,7 @@
 """`--where`, `--sort`, `--columns`: what is chosen, and that nothing in them is run as code."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,10 +75,8 @@ def test_what_is_no_condition_is_one_sentence(text, said):
 
 @given(st.text(alphabet="ranks <>=!~()'\"`2andornot\x1b\\{}[].", max_size=60))
 def test_any_text_is_a_condition_or_a_sentence(text):
-    try:
-        where(text, ["ranks", "run"])({"ranks": 2})
-    except CollectError as error:
-        assert "\x1b" not in str(error)
+    with contextlib.suppress(CollectError):
+        assert where(text, ["ranks", "run"])({"ranks": 2}) in (True, False)
 
 
 def test_sort_keeps_the_unknown_last_and_numbers_in_names_in_order():

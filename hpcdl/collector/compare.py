@@ -77,7 +77,10 @@ def with_repeats(sides: tuple[list[Row], list[Row]], rows: Sequence[Row]) -> tup
 
 
 def compare(a: Sequence[Row], b: Sequence[Row]) -> list[Record]:
-    """Return one record for each key of the job that differs (the seed only between single runs), and for each result that either side has."""
+    """Return one record for each key of the job that differs, and for each result that either side has.
+
+    The seed counts only between single runs: repeats differ in it by their nature.
+    """
     alone = len(a) == len(b) == 1
     keys = sorted({key for row in [*a, *b] for key in row.settings if alone or key != SEED})
     records = []
