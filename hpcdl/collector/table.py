@@ -159,6 +159,8 @@ def shown(column: str, found: Sequence[Record], repeats: bool = False) -> Shown:
         return Shown("epochs", lambda record: epochs(record.rows[0]), True, "epochs_done")
     if column == "outcome":
         return Shown("outcome", lambda record: cell(column, record.values.get(column)).replace("_", " "), False, column)
+    if repeats and column == "job":
+        return Shown("job", lambda record: cell(column, record.values["job"] or record.values["run"]), False, column)
     if repeats and column == "runs":
         return Shown("runs", _runs, True, column)
     if repeats and _is_measured(column):
