@@ -64,7 +64,7 @@ def test_axes_have_names_and_wide_series_are_logarithmic():
 
 
 def test_files_for_papers_are_the_same_bytes_each_time(rows, tmp_path):
-    for plot in [*curves(rows), *scaling(rows)]:
+    for plot in (curves(rows)[0], scaling(rows)[0]):
         first, second = dict(files(plot)), dict(files(plot))
         assert list(first) == [f"{plot.name}.{suffix}" for suffix in SUFFIXES]
         assert first == second
