@@ -117,8 +117,10 @@ class Row:
 
     @property
     def expect(self) -> str | None:
-        """`met` or `missed`; None where the job expects nothing."""
-        return None if self.unmet is None else "missed" if self.unmet else "met"
+        """`met` or `missed`; None where the job expects nothing, and while it runs."""
+        if self.unmet is None or self.outcome == "running":
+            return None
+        return "missed" if self.unmet else "met"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row by column, in the order of COLUMNS, then its `metric.NAME`s, then its settings."""

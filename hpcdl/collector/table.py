@@ -208,10 +208,10 @@ def remarks(row: Row) -> list[str]:
         place = f" ({evidence.file}{f':{evidence.line}' if evidence.line else ''})" if evidence else ""
         lines.append(f"{row.cause}{place}")
     if row.partial:
-        lines.append(f"stopped in {row.partial}")
+        lines.append(f"{'now' if row.outcome == 'running' else 'stopped'} in {row.partial}")
     if row.next_step:
         lines.append(f"next: {row.next_step}")
-    lines += [f"expect: {text}" for text in row.unmet or []]
+    lines += [f"expect: {text}" for text in row.unmet or [] if row.expect]
     return [harmless(line) for line in lines + row.notes]
 
 
