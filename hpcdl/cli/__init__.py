@@ -17,6 +17,7 @@ from hpcdl.cli import (
     lint,
     look,
     models,
+    report,
     run,
     sandbox,
     script,
@@ -52,6 +53,7 @@ app.command()(submit.rerun)
 app.command()(collect.collect)
 app.command()(look.look)
 app.command()(look.predict_images)
+app.command()(report.report)
 app.command()(run.train)
 app.command()(data.fetch)
 app.add_typer(data.app, name="data")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hpcdl.collector.dialect import load_dialects
 from hpcdl.collector.find import find_runs
 from hpcdl.collector.logs import Logs, read_logs
-from hpcdl.collector.row import COLUMNS, FLOAT_COLUMNS, INT_COLUMNS, OUTCOMES, Evidence, Row
+from hpcdl.collector.row import COLUMNS, OUTCOMES, Evidence, Row
 from hpcdl.collector.runfolder import read_run_folder
 
 if TYPE_CHECKING:
@@ -65,9 +65,10 @@ def collect(
         dialects: YAML files of the user's own patterns (dialect.Dialect).
 
     Returns:
-        The columns of COLUMNS, which states meaning and unit, then `metric.NAME` for any other metric. dtypes:
-        Int64 (nullable) for counts and line numbers, Float64 (nullable) for quantities and metrics, object (lists of
-        str) for `files`, string for the rest; unknown is <NA>.
+        The columns of COLUMNS, which states meaning and unit, then `metric.NAME` for any other metric, then the values
+        of the job by dotted key. dtypes: Int64 (nullable) for counts and line numbers, Float64 (nullable) for
+        quantities and metrics, object (lists of str) for `files`, for the job's values what they are, string for the
+        rest; unknown is <NA>.
 
     Raises:
         CollectError: the pattern or a dialect is wrong.
@@ -75,13 +76,10 @@ def collect(
     Warns:
         CollectWarning: for each thing that could not be read.
     """
-    import pandas
+    from hpcdl.collector.frame import data_frame
+    from hpcdl.collector.table import build
 
     if isinstance(paths, Path | str):
         paths = [paths]
     rows = collect_rows(paths, lambda text: warnings.warn(text, CollectWarning, stacklevel=3), pattern, dialects)
-    metrics = sorted({f"metric.{name}" for row in rows for name in row.metrics})
-    frame = pandas.DataFrame([row.as_dict() for row in rows], columns=[*COLUMNS, *metrics])
-    types = {name: "string" for name in COLUMNS if name != "files"}
-    types |= dict.fromkeys(INT_COLUMNS, "Int64") | dict.fromkeys([*FLOAT_COLUMNS, *metrics], "Float64")
-    return frame.astype(types)
+    return data_frame(build(rows))
