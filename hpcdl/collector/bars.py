@@ -118,17 +118,8 @@ class Skimmer:
         import numpy as np
 
         data = np.frombuffer(block, np.uint8)
-        breaks = data == NEWLINE
+        starts, ends = _pieces(block, data)
         drawn_over = b"\r" in block or b"\b" in block
-        if drawn_over:
-            breaks |= data == RETURN
-            breaks |= data == BACKSPACE
-        starts = np.flatnonzero(breaks[:-1] > breaks[1:]) + 1
-        ends = np.flatnonzero(breaks[:-1] < breaks[1:]) + 1
-        if not breaks[:1].all():
-            starts = np.concatenate(([0], starts))
-        if not breaks[-1:].all():
-            ends = np.concatenate((ends, [len(block)]))
         bars = self._bars(block, data, starts, ends)
         dropped = (bars[:-1] == bars[1:]) & (bars[:-1] != 0)
         if drawn_over:
@@ -146,7 +137,8 @@ class Skimmer:
         import numpy as np
 
         view = View(data, np.ndarray(len(block) + LONGEST, "<u8", block + bytes(LONGEST + WORD), strides=(1,)), starts, ends)
-        only_inside = INSIDE in block  # then a piece may be a state of that kind, whatever else it looks like
+        # Then a piece may be a state of that kind, whatever else it looks like. One byte is found ten times as fast.
+        only_inside = b"T" in block and INSIDE in block
         bars = np.zeros(len(starts), np.uint8)
         tried, self._moulds = self._moulds, []
         while True:
@@ -164,6 +156,26 @@ class Skimmer:
             if new is None or new in self._moulds or new in tried:
                 return bars
             tried = [new]
+
+
+def _pieces(block: bytes, data: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
+    """Return where the pieces between breaks start and end; there are no empty ones."""
+    import numpy as np
+
+    breaks = data == NEWLINE
+    if b"\r" in block:
+        breaks |= data == RETURN
+    if b"\b" not in block:
+        ends = np.flatnonzero(breaks)
+        starts = np.concatenate(([0], ends + 1))
+        ends = np.append(ends, len(block))
+        some = starts < ends
+        return (starts, ends) if some.all() else (starts[some], ends[some])
+    # Half of the bytes are backspaces: only the first and the last of each row of them is looked for.
+    breaks |= data == BACKSPACE
+    starts = np.flatnonzero(breaks[:-1] > breaks[1:]) + 1
+    ends = np.flatnonzero(breaks[:-1] < breaks[1:]) + 1
+    return (starts if breaks[0] else np.append(0, starts)), (ends if breaks[-1] else np.append(ends, len(block)))
 
 
 class View(NamedTuple):
@@ -195,18 +207,30 @@ class View(NamedTuple):
                 fits &= found == np.uint64(int.from_bytes(part, "little"))
         first, behind = shape.count
         if first < behind:
-            fits &= self._counts(first, behind, shape.full)
+            fits &= _counts(self.words[self.starts + first], behind - first, shape.full)
         return fits
 
-    def _counts(self, first: int, behind: int, full: bytes) -> "np.ndarray":
-        """Return which pieces have spaces, then digits there, which do not end as a full bar's."""
-        import numpy as np
 
-        field = self.words[self.starts + first].view(np.uint8).reshape(-1, WORD)[:, : behind - first]
-        digits = (field >= ord("0")) & (field <= ord("9"))
-        fits = digits[:, -1]
-        for column in range(behind - first - 1):
-            fits &= (digits[:, column] & digits[:, column + 1]) | (field[:, column] == ord(" "))
-        if 0 < len(full) <= behind - first:
-            fits &= (field[:, -len(full) :] != np.frombuffer(full, np.uint8)).any(axis=1)
-        return fits
+def _counts(words: "np.ndarray", width: int, full: bytes) -> "np.ndarray":
+    """Return which words begin with `width` bytes that are spaces, then digits, and do not end as a full bar's count.
+
+    The eight bytes of a word are looked at in one operation, each in its own eight bits; its first byte is the lowest.
+    """
+    import numpy as np
+
+    def each(byte: int) -> "np.uint64":
+        return np.uint64(int.from_bytes(bytes([byte]) * width, "little"))
+
+    low = np.uint64(4)
+    values = (words & each(0xFF)) ^ each(ord("0"))  # a digit becomes 0 to 9, a space 16
+    spaces = (values >> low) & each(1)
+    # Adding 6 to a digit, 15 to a space, reaches 16 for anything else in the lower half of a byte.
+    beyond = ((values & each(0x0F)) + each(6) + spaces * np.uint64(9)) & each(0x10)
+    filled = spaces * np.uint64(0xFF)
+    after_a_digit = filled & (filled + np.uint64(1))
+    fits = (values & each(0xE0) | beyond | after_a_digit) == 0
+    fits &= spaces < np.uint64(1 << 8 * (width - 1))  # the last one is a digit
+    if 0 < len(full) <= width:
+        shift = np.uint64(8 * (width - len(full)))
+        fits &= ((words & each(0xFF)) >> shift) != np.uint64(int.from_bytes(full, "little"))
+    return fits

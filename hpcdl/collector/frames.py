@@ -162,7 +162,9 @@ def _blocks(stream: BufferedIOBase) -> Iterator[bytes]:
     while True:
         block = stream.read1(BLOCK)  # one read at a time: what comes before an error is not lost
         chunk = rest + (block.translate(None, b"\0") if b"\0" in block else block)
-        cut = max(map(chunk.rfind, BREAKS)) + 1 if block else len(chunk)
+        cut = 0 if block else len(chunk)
+        for mark in BREAKS:
+            cut = max(cut, chunk.rfind(mark, cut) + 1)
         rest = chunk[cut:]
         if skipping and cut:
             first = min((at for at in map(chunk.find, BREAKS) if at >= 0), default=cut)
