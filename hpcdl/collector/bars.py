@@ -171,11 +171,14 @@ def _pieces(block: bytes, data: "np.ndarray") -> tuple["np.ndarray", "np.ndarray
         ends = np.append(ends, len(block))
         some = starts < ends
         return (starts, ends) if some.all() else (starts[some], ends[some])
-    # Half of the bytes are backspaces: only the first and the last of each row of them is looked for.
+    # Half of the bytes are backspaces: only where rows of them begin and end is looked for.
     breaks |= data == BACKSPACE
-    starts = np.flatnonzero(breaks[:-1] > breaks[1:]) + 1
-    ends = np.flatnonzero(breaks[:-1] < breaks[1:]) + 1
-    return (starts if breaks[0] else np.append(0, starts)), (ends if breaks[-1] else np.append(ends, len(block)))
+    borders = np.flatnonzero(breaks[1:] ^ breaks[:-1]) + 1
+    if not breaks[0]:
+        borders = np.concatenate(([0], borders))
+    if not breaks[-1]:
+        borders = np.append(borders, len(block))
+    return borders[::2], borders[1::2]
 
 
 class View(NamedTuple):
