@@ -27,6 +27,7 @@ class Format(str, Enum):
 
 
 def collect(
+    context: typer.Context,
     paths: list[Path] = typer.Argument(
         None, help="Logs, run folders, folders that hold some, or - for standard input."
     ),
@@ -40,10 +41,15 @@ def collect(
     sacct: bool = typer.Option(
         None, "--sacct/--no-sacct", help="Ask Slurm's accounting too; by default where it answers."
     ),
+    index: bool = typer.Option(
+        True, "--index/--no-index", help="Keep what was read in .hpcdl-index.sqlite beside many runs."
+    ),
+    jobs: int = typer.Option(None, "-j", "--jobs", min=1, help="Processes that read; by default the usable cores."),
+    mpi: bool = typer.Option(False, "--mpi", help="Read on all MPI ranks: srun -n 8 hpcdl collect --mpi runs/."),
     explain: Path = typer.Option(None, "--explain", help="Show what is recognised in this one log, line by line."),
 ) -> None:
     """Print one row per run: what it reached, how fast, and why it ended."""
-    from hpcdl.collector import collect_rows, table
+    from hpcdl.collector import collect_rows, parallel, table
     from hpcdl.collector.dialect import load_dialects
     from hpcdl.errors import CollectError
 
@@ -58,7 +64,11 @@ def collect(
         return
     if not paths:
         raise CollectError("nothing to collect; give logs, run folders, or folders that hold some, such as runs/.")
-    rows = collect_rows(paths, warn, pattern, dialect)
+    ranks = context.with_resource(parallel.over_ranks()) if mpi else None
+    if mpi and ranks is None:
+        return  # this rank has read for rank 0, which prints
+    jobs = jobs or parallel.usable_cores()
+    rows = collect_rows(paths, warn, pattern, dialect, index, jobs, ranks)
     if sacct is not False:
         from hpcdl.collector.sacct import join
 

@@ -49,11 +49,11 @@ def collect_rows(
     Raises:
         CollectError: the pattern or a dialect is wrong.
     """
-    paths, dialects = [Path(path) for path in paths], list(dialects)
+    where, dialects = [Path(path) for path in paths], list(dialects)
     load_dialects(dialects, warn)  # a wrong one is told before anything is read
-    runs = list(find_runs(paths, warn, pattern))
+    runs = list(find_runs(where, warn, pattern))
     files = [files_of(run) for run in runs] if index or jobs > 1 or executor else [None] * len(runs)
-    indexes = Indexes(paths, runs, files, dialects, warn) if index else None
+    indexes = Indexes(where, runs, files, dialects, warn) if index else None
     known = [indexes.get(run, at) if indexes and at else None for run, at in zip(runs, files, strict=True)]
     missing = [number for number, reading in enumerate(known) if reading is None]
     fresh = read_all(

@@ -57,7 +57,7 @@ class Mould(NamedTuple):
 
     literals: tuple[tuple[int, bytes], ...]
     """Bytes at their offsets."""
-    count: tuple[int, int] = (0, 0)
+    steps: tuple[int, int] = (0, 0)
     """Where the count of steps (or the percentage) stands: spaces, then digits."""
     full: bytes = b""
     """How the count of a full bar ends."""
@@ -95,7 +95,7 @@ def mould(piece: bytes) -> Mould | None:
             found = Mould(((0, label), (bar, PERCENT)), (len(label), bar), b"100", b"]")
     elif piece[len(key) : len(key) + 1] == b"[":
         found = Mould(((0, key + b"["),), ends=NOT_BRACKET)
-    if found and (found.count[1] - found.count[0] > WORD or found.shortest > LONGEST):
+    if found and (found.steps[1] - found.steps[0] > WORD or found.shortest > LONGEST):
         return None
     return found
 
@@ -136,7 +136,9 @@ class Skimmer:
         """Return which bar each piece is a state of, as a number from 1; 0 where none is known."""
         import numpy as np
 
-        view = View(data, np.ndarray(len(block) + LONGEST, "<u8", block + bytes(LONGEST + WORD), strides=(1,)), starts, ends)
+        view = View(
+            data, np.ndarray(len(block) + LONGEST, "<u8", block + bytes(LONGEST + WORD), strides=(1,)), starts, ends
+        )
         # Then a piece may be a state of that kind, whatever else it looks like. One byte is found ten times as fast.
         only_inside = b"T" in block and INSIDE in block
         bars = np.zeros(len(starts), np.uint8)
@@ -208,7 +210,7 @@ class View(NamedTuple):
                 if len(part) < WORD:
                     found &= np.uint64((1 << 8 * len(part)) - 1)
                 fits &= found == np.uint64(int.from_bytes(part, "little"))
-        first, behind = shape.count
+        first, behind = shape.steps
         if first < behind:
             fits &= _counts(self.words[self.starts + first], behind - first, shape.full)
         return fits

@@ -86,7 +86,9 @@ def over_ranks() -> Iterator[Executor | None]:
     except ImportError as error:
         raise CollectError(f"--mpi needs mpi4py, which cannot be imported ({error}); pip install mpi4py.") from None
     if MPI.COMM_WORLD.Get_size() < 2:
-        raise CollectError("--mpi: there is one MPI rank only; start several, as in `srun -n 8 hpcdl collect --mpi ...`.")
+        raise CollectError(
+            "--mpi: there is one MPI rank only; start several, as in `srun -n 8 hpcdl collect --mpi ...`."
+        )
     with MPICommExecutor(MPI.COMM_WORLD, root=0) as executor:
         yield executor
 

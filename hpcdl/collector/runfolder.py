@@ -71,7 +71,7 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
 
 
 def is_settled(row: Row) -> bool:
-    """Tell whether a row rests on the run's files alone, and not on whether a process lives or how long it is silent."""
+    """Tell whether a row rests on the run's files alone, not on whether a process lives or how long it is silent."""
     return row.outcome != "running" and not (row.evidence and row.evidence.text.startswith(RUNS))
 
 
