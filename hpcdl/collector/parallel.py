@@ -68,7 +68,7 @@ def read_all(
                 "a process that read logs was killed, maybe for want of memory; --jobs 1 reads in one process."
             ) from None
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
