@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from rich.console import Console
 
     from hpcdl.collector import Row
@@ -43,6 +45,7 @@ GROUP_BY = typer.Option([], "--group-by", metavar="COLUMN", help="Bring rows wit
 
 
 def collect(
+    context: typer.Context,
     paths: list[Path] = PATHS,
     format_: Format = typer.Option(
         None, "--format", help="table, markdown, latex, html are for people; csv, json, jsonl, parquet exact."
@@ -68,10 +71,15 @@ def collect(
     pattern: str = PATTERN,
     dialect: list[Path] = DIALECT,
     sacct: bool = SACCT,
+    index: bool = typer.Option(
+        True, "--index/--no-index", help="Keep what was read in .hpcdl-index.sqlite beside many runs."
+    ),
+    jobs: int = typer.Option(None, "-j", "--jobs", min=1, help="Processes that read; by default the usable cores."),
+    mpi: bool = typer.Option(False, "--mpi", help="Read on all MPI ranks: srun -n 8 hpcdl collect --mpi runs/."),
     explain: Path = typer.Option(None, "--explain", help="Show what is recognised in this one log, line by line."),
 ) -> None:
     """Print one row per run: what it reached, how fast, and why it ended."""
-    from hpcdl.collector import select
+    from hpcdl.collector import parallel, select
     from hpcdl.collector.table import Request, build
 
     if explain:
@@ -93,9 +101,16 @@ def collect(
         columns=select.split_names(columns),
     )
     chosen = _format(format_, output)
+    executor = context.with_resource(parallel.over_ranks()) if mpi else None
+    if mpi and executor is None:
+        return  # this rank has read for rank 0, which prints
+
+    def read(quiet: bool = False) -> "list[Row]":
+        return read_rows(paths, pattern, dialect, sacct, quiet, index, jobs, executor)
+
     if watch:
-        _watch(lambda quiet: read_rows(paths, pattern, dialect, sacct, quiet), request, interval_s)
-    rows = read_rows(paths, pattern, dialect, sacct)
+        _watch(read, request, interval_s)
+    rows = read()
     table = build(rows, request)
     if not table.records:
         warn(f"none of {len(rows)} runs fulfils --where")
@@ -113,20 +128,27 @@ def warn(text: str) -> None:
 
 
 def read_rows(
-    paths: list[Path] | None, pattern: str | None, dialect: list[Path], sacct: bool | None, quiet: bool = False
+    paths: list[Path] | None,
+    pattern: str | None,
+    dialect: list[Path],
+    sacct: bool | None,
+    quiet: bool = False,
+    index: bool = True,
+    jobs: int | None = None,
+    executor: "Executor | None" = None,
 ) -> "list[Row]":
     """Return the rows of the runs under `paths`, with what Slurm's accounting adds.
 
     Raises:
         CollectError: there is none.
     """
-    from hpcdl.collector import collect_rows
+    from hpcdl.collector import collect_rows, parallel
     from hpcdl.errors import CollectError
 
     tell: Callable[[str], None] = (lambda text: None) if quiet else warn
     if not paths:
         raise CollectError("nothing to collect; give logs, run folders, or folders that hold some, such as runs/.")
-    rows = collect_rows(paths, tell, pattern, dialect)
+    rows = collect_rows(paths, tell, pattern, dialect, index, jobs or parallel.usable_cores(), executor)
     if not rows:
         raise CollectError(f"no run found in {', '.join(map(str, paths))}; give logs, run folders, or folders of them.")
     if sacct is not False:

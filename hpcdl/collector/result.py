@@ -78,8 +78,7 @@ def _fraction(training: Training, name: str, value: float) -> float | None:
     Many print percentages without the sign. Then some of the numbers are above 10; a loss under the wrong label
     hardly ever is.
     """
-    values = [epoch.values[name] for epoch in training.epochs if math.isfinite(epoch.values.get(name, math.nan))]
-    top = max([value, *values])
+    top = max(value, training.highest(name))
     if 10 < top <= 100 and value >= 0:
         return fraction(value)
     return value if 0 <= value <= 1 else None

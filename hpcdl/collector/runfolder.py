@@ -31,6 +31,9 @@ MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 STOPPED = re.compile(r"(SIG\w+) stopped the run")
 """The trainer's own reason after a signal; SIGUSR1 is what our batch scripts ask Slurm for before the time limit."""
 
+RUNS = "status running"
+"""How the evidence begins for a run whose record says that it runs."""
+
 SILENCE_S = 900
 """A run on another host that wrote nothing for so long, in seconds, is taken for dead."""
 
@@ -103,6 +106,13 @@ def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | No
         _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row
+
+
+def is_settled(row: Row) -> bool:
+    """Tell whether a row rests on the run's files alone, not on whether a process lives or how long it is silent."""
+    if row.verdict and row.verdict.state in (State.LOST, State.UNKNOWN):
+        return False
+    return row.outcome != "running" and not (row.evidence and row.evidence.text.startswith(RUNS))
 
 
 def _is_log(path: Path) -> bool:
@@ -317,10 +327,10 @@ def _still_there(folder: Path, record: dict[str, Any]) -> tuple[str, str | None,
     """Judge a run whose record says that it runs: outcome, cause, and the sign that tells."""
     if record.get("host") == socket.gethostname():
         if _is_alive(record.get("pid")):
-            return "running", None, f"status running, process {record['pid']} is alive"
-        return "incomplete", "the run stopped without an end: the process that started it is gone", "status running"
+            return "running", None, f"{RUNS}, process {record['pid']} is alive"
+        return "incomplete", "the run stopped without an end: the process that started it is gone", RUNS
     silence_s = time.time() - max(path.stat().st_mtime for path in folder.iterdir() if path.is_file())
-    sign = f"status running, last written to {silence_s / 60:.0f} minutes ago"
+    sign = f"{RUNS}, last written to {silence_s / 60:.0f} minutes ago"
     if silence_s < SILENCE_S:
         return "running", None, sign
     where = record.get("host") or "an unknown host"
