@@ -15,7 +15,9 @@ from hpcdl.cli import (
     data,
     doctor,
     lint,
+    look,
     models,
+    report,
     run,
     sandbox,
     script,
@@ -49,6 +51,9 @@ app.command()(status.logs)
 app.command()(submit.cancel)
 app.command()(submit.rerun)
 app.command()(collect.collect)
+app.command()(look.look)
+app.command()(look.predict_images)
+app.command()(report.report)
 app.command()(run.train)
 app.command()(data.fetch)
 app.add_typer(data.app, name="data")

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpcdl import runlog
+from hpcdl.collector import epochs, ranks, settings
 from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
 from hpcdl.job import Job
@@ -29,6 +30,9 @@ MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 
 STOPPED = re.compile(r"(SIG\w+) stopped the run")
 """The trainer's own reason after a signal; SIGUSR1 is what our batch scripts ask Slurm for before the time limit."""
+
+RUNS = "status running"
+"""How the evidence begins for a run whose record says that it runs."""
 
 SILENCE_S = 900
 """A run on another host that wrote nothing for so long, in seconds, is taken for dead."""
@@ -85,6 +89,9 @@ def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | No
         time_s=_number(record.get("time_s")),
     )
     _results(row, events)
+    row.settings = settings.flat(record["job"]) if isinstance(record.get("job"), dict) else {}
+    row.history = epochs.of_events(_epochs(events))
+    row.rank_map = ranks.of_events(_last_part(events))
     if row.epochs_planned is None:
         row.epochs_planned = _planned(record)
     _outcome(row, folder, record, events)
@@ -99,6 +106,13 @@ def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | No
         _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row
+
+
+def is_settled(row: Row) -> bool:
+    """Tell whether a row rests on the run's files alone, not on whether a process lives or how long it is silent."""
+    if row.verdict and row.verdict.state in (State.LOST, State.UNKNOWN):
+        return False
+    return row.outcome != "running" and not (row.evidence and row.evidence.text.startswith(RUNS))
 
 
 def _is_log(path: Path) -> bool:
@@ -183,7 +197,7 @@ def _planned(record: dict[str, Any]) -> int | None:
 def _results(row: Row, events: list[dict[str, Any]]) -> None:
     """Take what the run reached from its events."""
     start, end, test = (_last(_last_part(events), kind) for kind in ("run_start", "run_end", "test"))
-    epochs = _epochs(events)
+    done = _epochs(events)
     row.ranks = row.ranks if row.ranks is not None else _integer(start.get("ranks"))
     row.epochs_planned = _integer(start.get("epochs"))
     row.test_loss, row.test_accuracy = _number(test.get("test_loss")), _number(test.get("test_accuracy"))
@@ -194,20 +208,20 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
             row.metrics[name] = value
     if start:
         row.epochs_done = 0
-    if epochs:
-        last = epochs[-1]
+    if done:
+        last = done[-1]
         row.epochs_done = _integer(last["epoch"])
         row.epochs_planned = row.epochs_planned or _integer(last.get("epochs"))
         row.epoch_s = _number(last.get("epoch_s"))
         for name in EPOCH_METRICS:
             setattr(row, name, _number(last.get(name)))
-        validated = [event for event in epochs if _number(event.get("val_accuracy")) is not None]
+        validated = [event for event in done if _number(event.get("val_accuracy")) is not None]
         if validated:
             best = max(validated, key=lambda event: event["val_accuracy"])
             row.best_val_accuracy, row.best_epoch = best["val_accuracy"], _integer(best["epoch"])
         if row.images_per_s is None:
             # The first epoch holds the compilation: it counts only when there is no other.
-            rates = [rate for event in epochs[1:] or epochs if (rate := _number(event.get("images_per_s"))) is not None]
+            rates = [rate for event in done[1:] or done if (rate := _number(event.get("images_per_s"))) is not None]
             row.images_per_s = statistics.median(rates) if rates else None
     progress = _last(_last_part(events), "progress")
     if not end and (_number(progress.get("epoch")) or 0) > (row.epochs_done or 0):
@@ -313,10 +327,10 @@ def _still_there(folder: Path, record: dict[str, Any]) -> tuple[str, str | None,
     """Judge a run whose record says that it runs: outcome, cause, and the sign that tells."""
     if record.get("host") == socket.gethostname():
         if _is_alive(record.get("pid")):
-            return "running", None, f"status running, process {record['pid']} is alive"
-        return "incomplete", "the run stopped without an end: the process that started it is gone", "status running"
+            return "running", None, f"{RUNS}, process {record['pid']} is alive"
+        return "incomplete", "the run stopped without an end: the process that started it is gone", RUNS
     silence_s = time.time() - max(path.stat().st_mtime for path in folder.iterdir() if path.is_file())
-    sign = f"status running, last written to {silence_s / 60:.0f} minutes ago"
+    sign = f"{RUNS}, last written to {silence_s / 60:.0f} minutes ago"
     if silence_s < SILENCE_S:
         return "running", None, sign
     where = record.get("host") or "an unknown host"
