@@ -1,10 +1,8 @@
-"""The commands of a login node answer at once: what they import, and how long they take beside a bare Python."""
+"""The commands of a login node answer at once: what they import, and what they take beside a bare Python."""
 
 import os
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,6 @@ COMMANDS = {
     "status": ["status", "--runs", "docs", "--offline"],
     "cancel": ["cancel", "--help"],
 }
-ROUNDS = 7
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -40,16 +37,15 @@ def test_a_command_imports_nothing_heavy(words):
     assert not HEAVY & set(loaded)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["help", "render", "lint"])
-def test_a_command_starts_in_three_times_a_bare_python_and_a_quarter_of_a_second(name):
-    """Medians of interleaved runs, so that a busy machine stretches both."""
-    bare, command = [], []
-    for _ in range(ROUNDS):
-        for times, words in ((bare, ["-c", "pass"]), (command, ["-m", "hpcdl", *COMMANDS[name]])):
-            began = time.perf_counter()
-            done = run(sys.executable, *words)
-            times.append(time.perf_counter() - began)
-            assert done.returncode == 0, done.stderr
-    limit = 3 * statistics.median(bare) + 0.25
-    assert statistics.median(command) <= limit, f"{statistics.median(command):.3f} s, limit {limit:.3f} s"
+def test_a_command_takes_no_more_than_twice_what_is_promised(name):
+    """The promise is 3 bare Pythons and 0.25 s (tests/bench/startup_speed.py); here a busy machine may double it."""
+
+    def processor_s(*words: str) -> float:
+        before = os.times()
+        assert run(sys.executable, *words).returncode == 0
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    bare = min(processor_s("-c", "pass") for _ in range(3))
+    assert min(processor_s("-m", "hpcdl", *COMMANDS[name]) for _ in range(3)) <= 2 * (3 * bare + 0.25)
