@@ -39,7 +39,8 @@ ARAUJO = {"alexnet": 195, "vgg16": 212, "resnet50": 483, "resnet101": 1027, "res
 """Receptive fields before the last pooling over all, Araujo et al. 2019; theirs are as stride_in_1x1."""
 
 
-SMALL_OF_EACH_KIND = "mnist_cnn mlp lenet5 alexnet vgg16 googlenet resnet18 resnet50 resnet20_cifar se_resnet20_cifar resnet34_1d".split()
+SMALL_OF_EACH_KIND = ["mnist_cnn", "mlp", "lenet5", "alexnet", "vgg16", "googlenet", "resnet18", "resnet50"]
+SMALL_OF_EACH_KIND += ["resnet20_cifar", "se_resnet20_cifar", "resnet34_1d"]
 
 
 @cache
