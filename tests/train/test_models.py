@@ -38,7 +38,6 @@ HE_TABLE_6 = {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.7}
 ARAUJO = {"alexnet": 195, "vgg16": 212, "resnet50": 483, "resnet101": 1027, "resnet152": 1507}
 """Receptive fields before the last pooling over all, Araujo et al. 2019; theirs are as stride_in_1x1."""
 
-
 SMALL_OF_EACH_KIND = ["mnist_cnn", "mlp", "lenet5", "alexnet", "vgg16", "googlenet", "resnet18", "resnet50"]
 SMALL_OF_EACH_KIND += ["resnet20_cifar", "se_resnet20_cifar", "resnet34_1d"]
 
