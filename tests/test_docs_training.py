@@ -5,10 +5,14 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
+from hpcdl.data import Data
 from hpcdl.job import load_job
 from hpcdl.network import Network
 from hpcdl.training import Training
 from hpcdl.yamlfile import Section
+
+ELSEWHERE = (Network, Data)
+"""What models.md and data.md document."""
 
 PAGE = Path(__file__).parent.parent / "docs" / "training.md"
 ROW = re.compile(r"^\| `([\w.]+)` \| (?:`(.*?)`)? ?\|", re.MULTILINE)
@@ -19,7 +23,7 @@ def keys(model, prefix=""):
     found = {}
     for name, field in model.model_fields.items():
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, Section) and k is not Network), None)
+        inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, Section) and k not in ELSEWHERE), None)
         if inner:
             found |= keys(inner, f"{prefix}{name}.")
         else:
