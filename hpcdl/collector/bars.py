@@ -7,6 +7,7 @@ at once, by numpy; what it passes over is exactly what reading state by state wo
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -205,9 +206,7 @@ class View(NamedTuple):
         if shape.longest is not None:
             fits &= sizes < shape.longest
         if shape.ends is not None:
-            allowed = np.zeros(256, bool)
-            allowed[list(shape.ends)] = True
-            fits &= allowed[self.data[ends - 1]]
+            fits &= _table(shape.ends)[self.data[ends - 1]]
         for offset, literal in shape.literals:
             for at in range(0, len(literal), WORD):
                 part = literal[at : at + WORD]
@@ -219,6 +218,14 @@ class View(NamedTuple):
         if first < behind:
             fits &= _counts(words[starts + first], behind - first, shape.full)
         return fits
+
+
+@lru_cache
+def _table(allowed: bytes) -> "np.ndarray":
+    """Return for each of the 256 bytes whether it is allowed."""
+    import numpy as np
+
+    return np.isin(np.arange(256), list(allowed))
 
 
 def _counts(words: "np.ndarray", width: int, full: bytes) -> "np.ndarray":
