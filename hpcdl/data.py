@@ -1,6 +1,6 @@
 """What a job file says of its data: `data: mnist`, or a name and options."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
@@ -19,7 +19,7 @@ class Data(Section):
     """Height and width of the images in pixels, as the network gets them."""
     resize: Positive | None = None
     """Pixels of an image's shorter side before the middle of image_size is cut out; image_size itself if absent."""
-    channels: Annotated[int, Field(ge=1, le=3)] | None = None
+    channels: Literal[1, 3] | None = None
     """3 for colour, 1 for grey."""
     in_memory: bool | None = None
     """Decode all images once and keep them, one copy on each node, instead of decoding them anew in every epoch."""

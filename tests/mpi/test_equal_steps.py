@@ -5,7 +5,7 @@ import pytest
 
 pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
-WAYS = ["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam", "whole_trainer"]
+WAYS = ["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam", "whole_trainer", "streamed"]
 GLOBAL_BATCH = 48
 
 

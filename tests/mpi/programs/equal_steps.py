@@ -3,6 +3,7 @@
 With `alone` the allreduce is taken out, which the tests must notice.
 """
 
+import dataclasses
 import sys
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 
 from hpcdl.train import horovod, trainer
 from hpcdl.train.data import load_dataset
+from hpcdl.train.data.stream import Stream
 from hpcdl.train.world import world
 from hpcdl.training import Optimizer, Training
 
@@ -75,7 +77,7 @@ def optimizer_late_weights():
     return fit(model, horovod.DistributedOptimizer(sgd()))
 
 
-def whole_trainer():
+def whole_trainer(data=data):
     training = Training(
         model="mnist_cnn",
         data="digits",
@@ -88,11 +90,29 @@ def whole_trainer():
     model = trainer.build_model(training, data, "float32", STEPS)
     horovod.synchronize(model)
     order = trainer.epoch_order(training, 1, len(data.train_inputs), STEPS, us)
-    trainer.compile_steps(model, data, training, us)(order, 0)
+    run_steps = trainer.compile_steps(model, data, training, us)
+    for number, (block, inputs, _) in enumerate(trainer.feed(data.train_inputs, [order[:4], order[4:]])):
+        run_steps(block, 4 * number, *inputs)
     return model
 
 
-ways = [functional, sequential, micro_batches, optimizer, optimizer_adam, optimizer_late_weights, whole_trainer]
+def streamed():
+    """The whole trainer on images that threads read; the blocks of feed() bring them along."""
+    digits = data
+    inputs = Stream(lambda row: digits.train_inputs[row], range(len(digits.train_inputs)), (28, 28, 1), np.uint8, "")
+    return whole_trainer(dataclasses.replace(digits, train_inputs=inputs))
+
+
+ways = [
+    functional,
+    sequential,
+    micro_batches,
+    optimizer,
+    optimizer_adam,
+    optimizer_late_weights,
+    whole_trainer,
+    streamed,
+]
 weights = {}
 for way in ways:
     model = way()
