@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_validator
 
 from hpcdl.values import Positive
 from hpcdl.yamlfile import Section
@@ -46,6 +46,10 @@ class Data(Section):
         options = {key: value for key, value in dump(self).items() if value is not None}
         return self.name if set(options) == {"name"} else options
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        return {**handler(core), "type": ["object", "string"]}
+
     @property
     def options(self) -> dict[str, Any]:
         """The options that the file gives, apart from the name."""
@@ -56,12 +60,3 @@ class Data(Section):
     def title(self) -> str:
         """The name as the start of a file's name: that of the function for `package.module:function`."""
         return self.name.rpartition(":")[2]
-
-
-class _OrName:
-    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> Any:
-        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
-
-
-NamedData = Annotated[Data, _OrName()]
-"""A data set as a job file may write it: its name alone, or with options."""

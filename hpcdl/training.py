@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hpcdl.data import NamedData
-from hpcdl.values import Positive
+from hpcdl.data import Data
+from hpcdl.network import Network
+from hpcdl.values import Fraction, Positive
 from hpcdl.yamlfile import Section
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Section):
@@ -119,7 +118,7 @@ class Augmentation(Section):
     """
 
     flip: bool = False
-    """Mirror every second image, left to right."""
+    """Mirror an image left to right, with a chance of one half."""
     shift: Annotated[int, Field(ge=0)] = 0
     """Move each image by up to this many pixels in both directions, a signal in time by so many samples; the border is
     filled with zeros."""
@@ -194,8 +193,8 @@ class Communication(Section):
 class Training(Section):
     """What to train and how: the `train:` section."""
 
-    model: str
-    data: NamedData
+    model: Network
+    data: Data
     epochs: Positive
     batch_size: Positive
     """Images per rank and step."""
@@ -206,7 +205,7 @@ class Training(Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """Type of the arithmetic; weights stay float32. `auto` is bfloat16 where the machine multiplies it fast."""
     dropout: Fraction = 0.0
-    """Before the last layer, where the model has one."""
+    """Before the last layer, beside what the model has of its own."""
     label_smoothing: Fraction = 0.0
     penalty: Penalty = Penalty()
     ema: Fraction = 0.0

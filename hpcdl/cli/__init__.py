@@ -9,7 +9,7 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, data, doctor, lint, run, sandbox, script, sites, sweep
+from hpcdl.cli import check, collect, data, doctor, lint, models, run, sandbox, script, sites, sweep
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -32,6 +32,8 @@ app.command()(collect.collect)
 app.command()(run.train)
 app.command()(data.fetch)
 app.add_typer(data.app, name="data")
+app.command()(models.models)
+app.add_typer(models.model)
 app.command()(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 

@@ -65,7 +65,7 @@ def augment(
     if augmentation.shift:
         inputs = _shift(inputs, augmentation.shift, draw)
     if augmentation.flip:
-        mirrored = draw.uniform("flip")[:, None, None, None] < 0.5
+        mirrored = draw.uniform("flip")[:, :, None, None] < 0.5
         inputs = tf.where(mirrored, tf.reverse(inputs, [2]), inputs)
     if augmentation.crop or augmentation.translate or augmentation.rotate:
         inputs = _move(tf.cast(inputs, tf.float32), augmentation, draw)
@@ -73,7 +73,7 @@ def augment(
     if augmentation.cutout:
         inputs = _cut_out(inputs, augmentation.cutout, draw)
     if augmentation.amplitude:
-        inputs = tf.cast(inputs, tf.float32) * draw.factor("amplitude", augmentation.amplitude)[:, None, None]
+        inputs = tf.cast(inputs, tf.float32) * draw.factor("amplitude", augmentation.amplitude)[:, :, None]
     if augmentation.noise:
         noise = draw.normal("noise", tuple(inputs.shape[1:]))
         inputs = tf.cast(inputs, tf.float32) + augmentation.noise * noise
@@ -88,7 +88,7 @@ class _Draw:
     PURPOSES = "shift flip crop translate rotate brightness contrast saturation cutout amplitude noise mixup cutmix box"
 
     def __init__(self, seed: Any, first: int, total: int, batch: Any):
-        self._seed, self._first, self._total, self._batch = seed, first, total, batch
+        self._seed, self._first, self.total, self._batch = seed, first, total, batch
 
     def seed(self, purpose: str) -> Any:
         """A seed for each purpose, so that what is switched on beside it does not change what is drawn."""
@@ -97,19 +97,23 @@ class _Draw:
 
     def integers(self, purpose: str, columns: int, limit: int) -> Any:
         """int32 0..limit - 1, shape (batch, columns)."""
-        return self._part(tf.random.stateless_uniform((self._total, columns), self.seed(purpose), 0, limit, tf.int32))
+        return self.part(tf.random.stateless_uniform((self.total, columns), self.seed(purpose), 0, limit, tf.int32))
 
-    def uniform(self, purpose: str, columns: int | None = None) -> Any:
-        """float32 0..1, shape (batch,) or (batch, columns)."""
-        shape = (self._total,) if columns is None else (self._total, columns)
-        return self._part(tf.random.stateless_uniform(shape, self.seed(purpose)))
+    def uniform(self, purpose: str, columns: int = 1) -> Any:
+        """float32 0..1, shape (batch, columns)."""
+        return self.part(self.everyone(purpose, columns))
+
+    def everyone(self, purpose: str, columns: int) -> Any:
+        """As `uniform` for the whole global batch: what is computed from it by more than sums and products must be cut
+        afterwards, since a vector unit's exp or cos differs in the last bit with the place in the array."""
+        return tf.random.stateless_uniform((self.total, columns), self.seed(purpose))
 
     def factor(self, purpose: str, reach: float) -> Any:
-        """float32 between 1 - reach and 1 + reach, shape (batch,)."""
+        """float32 between 1 - reach and 1 + reach, shape (batch, 1)."""
         return 1 + reach * (2 * self.uniform(purpose) - 1)
 
     def normal(self, purpose: str, shape: tuple[int, ...]) -> Any:
-        return self._part(tf.random.stateless_normal((self._total, *shape), self.seed(purpose)))
+        return self.part(tf.random.stateless_normal((self.total, *shape), self.seed(purpose)))
 
     def beta(self, purpose: str, alpha: float) -> Any:
         """One number from Beta(alpha, alpha) for the whole step."""
@@ -120,7 +124,8 @@ class _Draw:
         """float32 0..1, shape (count,), for the whole step."""
         return tf.random.stateless_uniform((count,), self.seed(purpose))
 
-    def _part(self, rows: Any) -> Any:
+    def part(self, rows: Any) -> Any:
+        """This rank's rows of the global batch's."""
         return rows[self._first : self._first + self._batch]
 
 
@@ -143,34 +148,33 @@ def _move(images: Any, augmentation: Augmentation, draw: _Draw) -> Any:
     numbers, so a rectangle scales about -0.5.
     """
     height, width = images.shape[1:3]
-    angle = tf.zeros_like(images[:, 0, 0, 0])
-    along_x, along_y = angle, angle
-    scale_x, scale_y = angle + 1, angle + 1
-    left, top = angle, angle
+    nothing = tf.zeros(draw.total)
+    angle, along_x, along_y, left, top = (nothing for _ in range(5))
+    scale_x, scale_y = nothing + 1, nothing + 1
     if augmentation.crop:
-        area, proportions, place_x, place_y = tf.unstack(draw.uniform("crop", 4), axis=1)
+        area, proportions, place_x, place_y = tf.unstack(draw.everyone("crop", 4), axis=1)
         area = augmentation.crop + (1 - augmentation.crop) * area
         low, high = (math.log(bound) for bound in PROPORTIONS)
         proportions = tf.exp(low + (high - low) * proportions)
         scale_x, scale_y = tf.minimum(tf.sqrt(area * proportions), 1), tf.minimum(tf.sqrt(area / proportions), 1)
         left, top = place_x * (1 - scale_x) * width, place_y * (1 - scale_y) * height
     if augmentation.rotate:
-        angle = math.radians(augmentation.rotate) * (2 * draw.uniform("rotate") - 1)
+        angle = math.radians(augmentation.rotate) * (2 * draw.everyone("rotate", 1)[:, 0] - 1)
     if augmentation.translate:
-        parts = augmentation.translate * (2 * draw.uniform("translate", 2) - 1)
+        parts = augmentation.translate * (2 * draw.everyone("translate", 2) - 1)
         along_x, along_y = parts[:, 0] * width, parts[:, 1] * height
     cosine, sine = tf.cos(angle), tf.sin(angle)
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     from_x, from_y = centre_x + along_x, centre_y + along_y
     x = centre_x - (cosine * from_x - sine * from_y)
     y = centre_y - (sine * from_x + cosine * from_y)
-    nothing = tf.zeros_like(angle)
     matrix = [
         *(scale_x * cosine, -scale_x * sine, scale_x * (x + 0.5) - 0.5 + left),
         *(scale_y * sine, scale_y * cosine, scale_y * (y + 0.5) - 0.5 + top),
         *(nothing, nothing),
     ]
-    return keras.ops.image.affine_transform(images, tf.stack(matrix, axis=1), "bilinear", "constant", 0.0)
+    places = draw.part(tf.stack(matrix, axis=1))
+    return keras.ops.image.affine_transform(images, places, "bilinear", "constant", 0.0)
 
 
 def _recolour(images: Any, augmentation: Augmentation, draw: _Draw) -> Any:
@@ -180,7 +184,7 @@ def _recolour(images: Any, augmentation: Augmentation, draw: _Draw) -> Any:
         if not reach:
             continue
         images = tf.cast(images, tf.float32)
-        factor = draw.factor(name, reach)[:, None, None, None]
+        factor = draw.factor(name, reach)[:, :, None, None]
         centre = tf.zeros_like(factor)
         if name != "brightness":
             centre = _grey(images)

@@ -10,7 +10,7 @@ from hpcdl.train import augment
 from hpcdl.train.data import Dataset
 from hpcdl.train.ema import WeightAverage
 from hpcdl.train.horovod import HorovodModel, size
-from hpcdl.train.models import find_model
+from hpcdl.train.models.network import build_network
 from hpcdl.train.optimizers import is_kernel, make_optimizer
 from hpcdl.train.schedules import learning_rate, scale_factor
 from hpcdl.training import Normalization, Training
@@ -32,10 +32,17 @@ def build_model(
     """
     shape, classes = data.train_inputs.shape[1:], has_classes(data)
     augment.check(training.augment, shape, classes)
-    inputs, outputs = find_model(training.model)(shape, data.num_classes, training.dropout)
+    inputs, outputs = build_network(
+        training.model.name,
+        training.model.arguments,
+        shape,
+        data.num_classes or data.train_targets.shape[1],
+        regression=not classes,
+        dropout=training.dropout,
+    )
     if training.normalize:
         inputs, outputs = _normalized(inputs, outputs, training.normalize)
-    model = HorovodModel(inputs, outputs, name=training.model)
+    model = HorovodModel(inputs, outputs, name=training.model.name.rpartition(":")[2])
     model.micro_batches = training.micro_batches
     model.wire = tf.float16 if training.horovod.wire == "float16" else None
     if training.penalty.l1 or training.penalty.l2:

@@ -40,7 +40,7 @@ def prepare(training: Training, environment: MutableMapping[str, str] = os.envir
     """
     wanted = training.horovod
     ranks = (asked_size(dict(environment)) or (1, ""))[0]
-    found = tuned(training.model, ranks) if wanted.autotune else None
+    found = tuned(str(training.model), ranks) if wanted.autotune else None
     threshold = found["fusion_threshold_mib"] if found else wanted.fusion_threshold_mib
     cycle = found["cycle_time_ms"] if found else wanted.cycle_time_ms
     if threshold is not None:
@@ -66,7 +66,7 @@ def describe(training: Training, ranks: int) -> str | None:
     if training.horovod.autotune and ranks > 1:
         if AUTOTUNE in os.environ:
             told.append("autotune tries values in the first few hundred steps")
-        elif found := tuned(training.model, ranks):
+        elif found := tuned(str(training.model), ranks):
             told.append(f"found by autotune on {found['date']} ({cache_file()})")
     return ", ".join(told) or None
 
@@ -87,7 +87,7 @@ def keep_tuned(training: Training, ranks: int, folder: Path) -> str | None:
     if best is None:
         return "Autotune did not come to its end in this run; nothing is kept. It needs a few hundred steps."
     entries = _entries()
-    entries[_key(training.model, ranks)] = best | {"date": datetime.date.today().isoformat()}
+    entries[_key(str(training.model), ranks)] = best | {"date": datetime.date.today().isoformat()}
     cache_file().parent.mkdir(parents=True, exist_ok=True)
     write_atomically(cache_file(), json.dumps(entries, indent=1, sort_keys=True) + "\n")
     return (

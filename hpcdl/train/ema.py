@@ -21,7 +21,7 @@ class WeightAverage:
         statistics = [v for v in statistics if id(v) not in _of_metrics(model)]
         self._decay = decay
         self._weights = [*model.trainable_variables, *statistics]
-        averages = [keras.Variable(v.value, dtype=v.dtype, trainable=False) for v in self._weights]
+        averages = [keras.Variable(v.value.numpy(), dtype=v.dtype, trainable=False) for v in self._weights]
         self.shared = averages[: len(model.trainable_variables)]
         """Averages of the trainable weights: equal on all ranks."""
         self.own = averages[len(model.trainable_variables) :]

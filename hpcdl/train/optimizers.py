@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from hpcdl.train import fused
 from hpcdl.training import Optimizer
 
 
@@ -139,9 +140,9 @@ class LAMB(_LayerWise):
 
 
 OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "sgd": keras.optimizers.SGD,
+    "adam": fused.Adam,
+    "adamw": fused.AdamW,
+    "sgd": fused.SGD,
     "rmsprop": keras.optimizers.RMSprop,
     "lars": LARS,
     "lamb": LAMB,

@@ -32,6 +32,8 @@ def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> 
     us.first_failure(failure)
     assert job is not None
     folder = _folder(us, job, job_file, runs)
+    written = us.broadcast(record.read(folder)["job_file"] if us.rank == 0 else None)
+    sys.path[:0] = [os.getcwd(), str(Path(written).resolve().parent)]  # where a job's own functions are looked for
     try:
         train(job, folder)
     except BaseException as error:

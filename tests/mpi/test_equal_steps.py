@@ -5,7 +5,12 @@ import pytest
 
 pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
-WAYS = ["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam", "whole_trainer", "streamed"]
+WAYS = {
+    **dict.fromkeys(["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam"], 1e-6),
+    **dict.fromkeys(["trainer", "trainer_lars", "trainer_lamb", "trainer_images", "streamed"], 1e-6),
+    "trainer_wire": 3e-4,  # gradients that are rounded to float16 lead a little elsewhere
+}
+"""Each way of training, and by how much its weights may differ."""
 GLOBAL_BATCH = 48
 
 
@@ -22,7 +27,7 @@ def weights(run_ranks, tmp_path_factory):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_two_ranks_take_the_steps_of_one(weights, way):
-    np.testing.assert_allclose(weights["two"][way], weights["one"][way], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(weights["two"][way], weights["one"][way], rtol=0, atol=WAYS[way])
     assert weights["two"][f"{way}_equal"], "the two ranks hold different weights"
 
 
@@ -31,8 +36,14 @@ def test_weights_that_come_with_the_first_step_are_those_of_rank_0(weights):
     assert not weights["alone"]["optimizer_late_weights_equal"]
 
 
+def test_averaged_weights_and_statistics_are_the_same_on_all_ranks(weights):
+    assert weights["two"]["statistics_equal"]
+    assert weights["two"]["average_differs"] > 1e-3
+    assert not weights["alone"]["statistics_equal"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_without_the_allreduce_they_do_not(weights, way):
     """The proof that the test above can fail: ranks that train alone end elsewhere."""
-    assert np.abs(weights["alone"][way] - weights["one"][way]).max() > 1e-4
+    assert np.abs(weights["alone"][way] - weights["one"][way]).max() > max(1e-4, 5 * WAYS[way])
     assert not weights["alone"][f"{way}_equal"]

@@ -8,7 +8,7 @@ import pytest
 from hpcdl.train.checkpoint import save_model
 from hpcdl.train.data import load_dataset
 from hpcdl.train.evaluate import scale_pixels
-from hpcdl.train.models import find_model
+from hpcdl.train.models.network import build_network
 
 pytestmark = [pytest.mark.mpi, pytest.mark.slow, pytest.mark.data]
 
@@ -17,7 +17,7 @@ IMAGES = 9_973  # a prime: no number of ranks or batches divides it
 
 def test_one_and_two_ranks_count_every_image_once_and_agree_to_the_last_bit(run_ranks, tmp_path, mnist_folder):
     keras.utils.set_random_seed(1)
-    model = keras.Model(*find_model("mnist_cnn")((28, 28, 1), 10))
+    model = keras.Model(*build_network("mnist_cnn", {}, (28, 28, 1), 10))
     data = load_dataset("mnist")
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(scale_pixels(data.train_inputs[:6400]), data.train_targets[:6400], batch_size=128, verbose=0)

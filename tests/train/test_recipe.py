@@ -1,66 +1,134 @@
-"""Models, learning rates, augmentation and precision, against what they are defined to be."""
+"""From a `train:` section to the compiled model: network, loss, metrics, penalties, normalisation."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from pydantic import ValidationError
 
 from hpcdl.errors import JobFileError
-from hpcdl.train import recipe
-from hpcdl.train.models import find_model
-from hpcdl.training import Augmentation, Optimizer, Schedule
+from hpcdl.train.build import build_model
+from hpcdl.train.checkpoint import save_model
+from hpcdl.train.data import Dataset
+from hpcdl.train.evaluate import evaluate
+from hpcdl.training import Training
 
 
-def test_the_lectures_network_has_its_parameters_and_gives_probabilities():
-    model = keras.Model(*find_model("mnist_cnn")((28, 28, 1), 10))
-    assert model.count_params() == 1_256_080
-    assert [layer.count_params() for layer in model.layers if layer.weights] == [520, 25_050, 1_225_500, 5_010]
-    output = np.array(model(np.random.default_rng(0).random((3, 28, 28, 1), np.float32)))
-    assert output.shape == (3, 10)
-    np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-6)
+def training(**values) -> Training:
+    return Training(**{"model": "mnist_cnn", "data": "digits", "epochs": 1, "batch_size": 4, **values})
 
 
-def test_an_unknown_model_is_refused_with_those_that_there_are():
-    with pytest.raises(JobFileError, match="'mnist_cn' is no model; there are mnist_cnn"):
-        find_model("mnist_cn")
+def dataset(num_classes=10, count=40, channels=1, regression=False) -> Dataset:
+    chance = np.random.default_rng(1)
+    images = chance.integers(0, 256, (count, 12, 12, channels), np.uint8)
+    classes = np.arange(count) % num_classes
+    targets = chance.random((count, num_classes)).astype(np.float32) if regression else classes
+    return Dataset("made", images, targets, images, targets, num_classes)
 
 
-def test_one_cycle_rises_by_a_cosine_and_falls_by_a_longer_one():
-    rate = recipe.OneCycle(highest=0.01, steps=101, warmup=0.3, start=0.04, end=0.0004)
-    rates = np.array([float(rate(step)) for step in range(110)])
-    np.testing.assert_allclose(rates[[0, 15, 30, 65, 100]], [0.0004, 0.0052, 0.01, 0.005002, 0.000004], rtol=1e-5)
-    assert rates.argmax() == 30
-    assert (np.diff(rates[:31]) > 0).all()
-    assert (np.diff(rates[30:101]) < 0).all()
-    np.testing.assert_allclose(rates[100:], rates[100], rtol=1e-3, err_msg="it stays where it ended")
+def built(data=None, precision="float32", **values):
+    keras.utils.set_random_seed(1)
+    return build_model(training(**values), data or dataset(), precision, steps=10)
 
 
 def test_the_optimizer_is_keras_own_with_the_jobs_arguments():
-    made = recipe.make_optimizer(
-        Optimizer(name="sgd", learning_rate=0.1, momentum=0.9, nesterov=True), Schedule(), "float32", steps=10
-    )
-    assert type(made) is keras.optimizers.SGD
+    optimizer = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
+    made = built(optimizer=optimizer).optimizer
+    assert isinstance(made, keras.optimizers.SGD)
     assert (float(made.learning_rate), made.momentum, made.nesterov) == (pytest.approx(0.1), 0.9, True)
-    assert isinstance(
-        recipe.make_optimizer(Optimizer(), Schedule(), "float16", steps=10), keras.optimizers.LossScaleOptimizer
-    )
+    assert isinstance(built(precision="float16").optimizer, keras.optimizers.LossScaleOptimizer)
 
 
-def test_a_shift_moves_whole_images_and_fills_with_zeros():
-    image = np.arange(1, 26, dtype=np.uint8).reshape(1, 5, 5, 1)
-    images = tf.constant(np.repeat(image, 200, axis=0))
-    moved = np.array(recipe.augment(images, Augmentation(shift=1), tf.constant([1, 2]), 0, 200))
-    padded = np.pad(image[0, :, :, 0], 1)
-    windows = {padded[y : y + 5, x : x + 5].tobytes(): (y, x) for y in range(3) for x in range(3)}
-    seen = [windows[one.tobytes()] for one in moved[..., 0]]  # a KeyError here: something else than a shift
-    assert set(seen) == set(windows.values()), "200 images see all nine shifts"
+def test_penalties_are_of_kernels_alone_and_in_the_loss_of_training():
+    inputs, targets = tf.random.stateless_uniform((4, 12, 12, 1), [1, 2]), tf.eye(4, 10)
+    plain, model = built(), built(penalty={"l1": 0.01, "l2": 0.02})
+    kernels = [v.value.numpy() for v in model.trainable_variables if v.path.endswith("kernel")]
+    assert len(kernels) == 4
+    expected = sum(0.01 * np.abs(kernel).sum() + 0.02 * (kernel**2).sum() for kernel in kernels)
+    losses = [float(each.compute_loss(inputs, targets, each(inputs))) for each in (plain, model)]
+    assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_same_global_batch_is_shifted_alike_on_any_number_of_ranks():
-    images = tf.constant(np.random.default_rng(1).integers(0, 256, (12, 9, 9, 1), np.uint8))
-    seed, shift = tf.constant([5, 77]), Augmentation(shift=2)
-    whole = np.array(recipe.augment(images, shift, seed, 0, 12))
-    parts = [np.array(recipe.augment(images[first : first + 4], shift, seed, first, 12)) for first in (0, 4, 8)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
-    other_step = np.array(recipe.augment(images, shift, tf.constant([5, 78]), 0, 12))
-    assert (other_step != whole).any()
+def test_the_saved_model_normalises_by_itself_and_needs_no_hpcdl(tmp_path):
+    mean, std = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+    data = dataset(channels=3)
+    plain, model = built(data), built(data, normalize={"mean": mean, "std": std})
+    inputs = np.random.default_rng(1).random((5, 12, 12, 3), np.float32)
+    expected = np.array(plain((inputs - mean) / std))
+    np.testing.assert_allclose(np.array(model(inputs)), expected, rtol=1e-5)
+    save_model(model, tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(np.array(loaded(inputs)), expected, rtol=1e-5)
+    assert model.count_params() == plain.count_params()
+    assert [type(layer).__module__.split(".")[0] for layer in loaded.layers] == ["keras"] * len(loaded.layers)
+
+
+def test_classes_are_measured_by_accuracy_and_many_of_them_by_the_first_five_too():
+    assert set(built().get_metrics_result()) == {"loss", "accuracy"}
+    assert set(built(top5=True).get_metrics_result()) == {"loss", "accuracy", "top5_accuracy"}
+    assert set(built(dataset(100, 200)).get_metrics_result()) == {"loss", "accuracy", "top5_accuracy"}
+    assert set(built(dataset(100, 200), top5=False).get_metrics_result()) == {"loss", "accuracy"}
+
+
+def test_evaluation_counts_as_numpy_does():
+    data, model = dataset(10, 33), built(top5=True)
+    probabilities = model.predict(data.test_inputs.astype(np.float32) / 255, verbose=0)
+    ranked = np.argsort(-probabilities, axis=1)
+    measured = evaluate(model, data.test_inputs, data.test_targets, top5=True)
+    assert measured == {
+        "loss": pytest.approx(-np.log(probabilities[np.arange(33), data.test_targets]).mean(), rel=1e-5),
+        "accuracy": np.mean(ranked[:, 0] == data.test_targets),
+        "top5_accuracy": np.mean((ranked[:, :5] == data.test_targets[:, None]).any(axis=1)),
+    }
+
+
+def test_a_regression_is_measured_by_its_squared_and_absolute_errors():
+    data = dataset(3, 33, regression=True)
+    model = built(data)
+    assert set(model.get_metrics_result()) == {"loss", "mae"}
+    wrong = model.predict(data.test_inputs.astype(np.float32) / 255, verbose=0) - data.test_targets
+    measured = evaluate(model, data.test_inputs, data.test_targets)
+    assert measured == {
+        "loss": pytest.approx((wrong**2).mean(), rel=1e-5),
+        "mae": pytest.approx(np.abs(wrong).mean(), rel=1e-5),
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "data", "told"),
+    [
+        ({"normalize": {"mean": [0.5, 0.5], "std": [1, 1]}}, {}, "train.normalize has 2 channels, the data have 1"),
+        ({"top5": True}, {"num_classes": 5}, "with 5 classes every image is among the first five"),
+        ({"label_smoothing": 0.1}, {"regression": True}, "train.label_smoothing is for classes, but the targets of"),
+        ({"augment": {"cutmix": 1}}, {"regression": True}, "train.augment.cutmix mixes classes"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_the_data_is_one_sentence(values, data, told):
+    with pytest.raises(JobFileError, match=told):
+        built(dataset(**data), **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"optimizer": {"name": "adam", "momentum": 0.9}}, "adam has no argument 'momentum'; it takes beta_1, beta_2"),
+        ({"optimizer": {"name": "lars", "nesterov": True}}, "lars has no argument 'nesterov'"),
+        ({"optimizer": {"clipnorm": 1, "clipvalue": 1}}, "clipnorm and clipvalue exclude each other"),
+        ({"optimizer": {"reference_batch": 256}}, "reference_batch needs a scale"),
+        ({"schedule": {"name": "step"}}, "a step schedule, and no other, needs milestones"),
+        ({"schedule": {"name": "cosine", "milestones": [3]}}, "a step schedule, and no other, needs milestones"),
+        ({"schedule": {"name": "step", "milestones": [3, 2]}}, "do not rise"),
+        ({"schedule": {"warmup": 0.1, "warmup_epochs": 2}}, "the same in two units"),
+        ({"schedule": {"end": 0.1}}, "constant has no end"),
+        ({"schedule": {"factor": 0.1}}, "constant has no factor"),
+        ({"augment": {"mixup": 0.2}, "batch_size": 5}, "batch_size 5 leaves one over; choose an even one"),
+        ({"normalize": {"mean": [0.5], "std": [1, 1]}}, "mean has 1 channels and std 2"),
+        ({"normalize": {"mean": [0.5], "std": [0]}}, "greater than 0"),
+        ({"horovod": {"autotune": True, "cycle_time_ms": 1}}, "autotune finds fusion_threshold_mib and cycle_time_ms"),
+        ({"keep_best": "accurracy"}, "val_accuracy"),
+    ],
+)
+def test_nonsense_in_a_job_file_is_one_sentence(values, told):
+    with pytest.raises(ValidationError, match=told) as caught:
+        training(**values)
+    assert caught.value.error_count() == 1

@@ -1,9 +1,11 @@
 """A run that is killed, at any step and in the middle of writing, goes on to the weights of the uninterrupted one."""
 
+import math
 import os
 import random
 import signal
 
+import keras
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from hpcdl.job import load_job
 from hpcdl.run import record
 from hpcdl.run.folder import make_run_folder
 from hpcdl.train import checkpoint, trainer
-from hpcdl.train.world import Stopped
+from hpcdl.train.world import Stopped, WorldError
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +26,34 @@ train:
   data: digits
   epochs: 3
   batch_size: 90
+  dropout: 0.4
+  validation_split: 0.2
+  keep_best: val_loss
+"""
+RECIPES = {
+    "adam": """
   optimizer: {name: adam, learning_rate: 0.002}
   schedule: {name: one_cycle}
-  dropout: 0.4
   augment: {shift: 1}
-  validation_split: 0.2
-"""
+  ema: 0.9
+""",
+    "momentum": """
+  optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9, nesterov: true}
+  schedule: {name: cosine, warmup_epochs: 1}
+  augment: {mixup: 0.4, cutmix: 1.0}
+""",
+    "lars": """
+  optimizer: {name: lars, learning_rate: 3.0, weight_decay: 0.001}
+  schedule: {name: step, milestones: [1.5]}
+  precision: float16
+""",
+    "lamb": """
+  optimizer: {name: lamb, learning_rate: 0.01, weight_decay: 0.001}
+  augment: {rotate: 10}
+  ema: 0.8
+  micro_batches: 2
+""",
+}
 STEPS = 3 * 12  # 1437 images less a fifth in batches of 90
 KILLS = 20
 
@@ -38,13 +62,13 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing in hpcdl catches it."""
 
 
-@pytest.fixture
-def start(tmp_path, monkeypatch):
+@pytest.fixture(params=["adam"])
+def start(tmp_path, monkeypatch, request):
     """Return a function that trains the job in a folder of the given name, anew or from its checkpoints."""
     monkeypatch.setattr(trainer, "BLOCK_STEPS", 1)  # so that a kill can come after any step
     monkeypatch.setattr(trainer, "claim_device", lambda us: "1 core")  # a process can set its threads only once
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    (tmp_path / "job.yaml").write_text(JOB)
+    (tmp_path / "job.yaml").write_text(JOB + RECIPES[request.param].lstrip("\n"))
     job = load_job(tmp_path / "job.yaml")
 
     def train(name):
@@ -55,18 +79,22 @@ def start(tmp_path, monkeypatch):
         return folder
 
     yield train
+    keras.config.set_dtype_policy("float32")
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
 def result(folder) -> dict:
-    """The weights' hash and the last word on each epoch."""
+    """The weights' hash, the last word on each epoch, and the best checkpoint, whose name holds its checksum."""
     events, broken = runlog.read_events((folder / runlog.METRICS_FILE).read_text().splitlines())
     assert broken == 0
     epochs = {event["epoch"]: event for event in events if event["event"] == "epoch"}
     numbers = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
     history = {epoch: [event[number] for number in numbers] for epoch, event in epochs.items()}
-    return {"weights": events[-1]["weight_hash"], "history": history}
+    best = (folder / checkpoint.FOLDER / checkpoint.BEST_FILE).read_text().strip()
+    assert (folder / checkpoint.FOLDER / best).is_file()
+    assert (folder / checkpoint.BEST_MODEL_FILE).is_file()
+    return {"weights": events[-1]["weight_hash"], "history": history, "best": best}
 
 
 def kill_in_write(after: str):
@@ -117,6 +145,7 @@ def test_twenty_kills_at_random_places_change_nothing(start, tmp_path, monkeypat
     assert kills == KILLS
 
 
+@pytest.mark.parametrize("start", RECIPES, indirect=True)
 def test_a_signal_in_the_middle_of_an_epoch_leaves_a_checkpoint_of_that_step(start, monkeypatch, capfd):
     whole = result(start("whole"))
     check_in = trainer.check_in
@@ -156,6 +185,46 @@ def test_old_checkpoints_go_and_latest_names_the_newest(tmp_path):
     assert (tmp_path / checkpoint.FOLDER / checkpoint.LATEST_FILE).read_text() == f"{paths[2].name}\n"
 
 
+def test_the_best_checkpoint_stays_beside_the_newest(tmp_path):
+    def save(step, best):
+        return checkpoint.save_checkpoint(tmp_path, step, {}, {"step": step}, 1, best).name
+
+    first = save(5, best=True)
+    others = [save(10, best=False), save(15, best=False)]
+    kept = {path.name for path in (tmp_path / checkpoint.FOLDER).glob("step-*")}
+    assert kept == {first, others[1]}
+    assert (tmp_path / checkpoint.FOLDER / checkpoint.BEST_FILE).read_text() == f"{first}\n"
+    better = save(20, best=True)
+    assert {path.name for path in (tmp_path / checkpoint.FOLDER).glob("step-*")} == {better}
+
+
+def test_the_best_epoch_is_the_first_of_the_best_finite_ones():
+    history = [
+        {"epoch": 1, "val_accuracy": 0.8, "val_loss": 0.5},
+        {"epoch": 2, "val_accuracy": 0.9, "val_loss": math.nan},
+        {"epoch": 3, "val_accuracy": 0.9, "val_loss": 0.4},
+    ]
+    assert checkpoint.best_epoch(history, "val_accuracy") == 2
+    assert checkpoint.best_epoch(history, "val_loss") == 3
+    assert checkpoint.best_epoch(history, None) is None
+    assert checkpoint.best_epoch([], "val_loss") is None
+
+
+def test_a_metric_that_is_not_measured_is_refused_before_the_training(start, tmp_path, capfd):
+    job_text = (tmp_path / "job.yaml").read_text()
+    (tmp_path / "job.yaml").write_text(job_text.replace("keep_best: val_loss", "keep_best: val_mae"))
+    with pytest.raises(WorldError, match="measures no val_mae, but loss, accuracy, val_loss, val_accuracy"):
+        trainer.train(load_job(tmp_path / "job.yaml"), tmp_path)
+
+
+def test_the_state_of_another_recipe_is_refused_in_one_sentence(start, tmp_path, monkeypatch, capfd):
+    folder = start("other")
+    job_text = (tmp_path / "job.yaml").read_text()
+    (tmp_path / "job.yaml").write_text(job_text.replace("ema: 0.9", "ema: 0"))
+    with pytest.raises(WorldError, match="state of another model, optimizer or recipe"):
+        trainer.train(load_job(tmp_path / "job.yaml"), folder)
+
+
 def test_a_full_disk_keeps_the_older_checkpoint_and_is_one_sentence(start, tmp_path, monkeypatch, capfd):
     write, calls = checkpoint.write_atomically, []
 
@@ -185,7 +254,8 @@ def test_another_batch_goes_on_at_the_same_image_and_says_so(start, tmp_path, mo
     with pytest.raises(Killed):
         start("other")
     monkeypatch.setattr(trainer, "check_in", check_in)
-    (tmp_path / "job.yaml").write_text(JOB.replace("batch_size: 90", "batch_size: 45"))
+    job_text = (tmp_path / "job.yaml").read_text()
+    (tmp_path / "job.yaml").write_text(job_text.replace("batch_size: 90", "batch_size: 45"))
     job = load_job(tmp_path / "job.yaml")
     trainer.train(job, tmp_path / "resumed-other")
     said = capfd.readouterr().out

@@ -1,20 +1,6 @@
-"""The networks, by name. Each is one function from input shape and number of classes to inputs and outputs."""
+"""The networks: one module for each family, each network a function of the input's shape.
 
-from collections.abc import Callable
-from typing import Any
-
-from hpcdl.errors import JobFileError
-from hpcdl.train.models.mnist_cnn import mnist_cnn
-
-MODELS: dict[str, Callable[..., tuple[Any, Any]]] = {"mnist_cnn": mnist_cnn}
-
-
-def find_model(name: str) -> Callable[..., tuple[Any, Any]]:
-    """Return the function that builds a network.
-
-    Raises:
-        JobFileError: there is none of that name.
-    """
-    if name not in MODELS:
-        raise JobFileError(f"train.model: '{name}' is no model; there are {', '.join(sorted(MODELS))}.")
-    return MODELS[name]
+`name(input_shape, **arguments) -> (inputs, features)`: a Keras input of shape (batch, *input_shape), channels last, and
+features of shape (batch, num_features), to which `head.py` adds the last layer. `catalogue.py` and `arguments.py` need
+no Keras, so that a job file is checked on a login node; all other modules here import it.
+"""

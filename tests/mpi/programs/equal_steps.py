@@ -5,6 +5,8 @@ With `alone` the allreduce is taken out, which the tests must notice.
 
 import dataclasses
 import sys
+from contextlib import nullcontext
+from functools import partial
 
 import keras
 import numpy as np
@@ -12,8 +14,9 @@ import numpy as np
 from hpcdl.train import horovod, trainer
 from hpcdl.train.data import load_dataset
 from hpcdl.train.data.stream import Stream
+from hpcdl.train.ema import WeightAverage, averaged
 from hpcdl.train.world import world
-from hpcdl.training import Optimizer, Training
+from hpcdl.training import Training
 
 STEPS = 6
 output, global_batch = sys.argv[1], int(sys.argv[2])
@@ -77,15 +80,46 @@ def optimizer_late_weights():
     return fit(model, horovod.DistributedOptimizer(sgd()))
 
 
-def whole_trainer(data=data):
-    training = Training(
-        model="mnist_cnn",
-        data="digits",
-        epochs=1,
-        batch_size=batch,
-        optimizer=Optimizer(name="sgd", learning_rate=0.05, momentum=0.9),
-        augment={"shift": 2},
-    )
+RECIPES = {
+    "trainer": {
+        "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
+        "augment": {"shift": 2},
+    },
+    "trainer_lars": {
+        "optimizer": {
+            "name": "lars",
+            "learning_rate": 5.0,
+            "momentum": 0.9,
+            "weight_decay": 0.01,
+            "scale": "linear",
+            "reference_batch": 32,
+            "global_clipnorm": 1.0,
+        },
+        "schedule": {"name": "cosine", "warmup": 0.5},
+        "penalty": {"l1": 1e-5, "l2": 1e-4},
+        "label_smoothing": 0.1,
+        "normalize": {"mean": [0.13], "std": [0.31]},
+    },
+    "trainer_lamb": {
+        "optimizer": {"name": "lamb", "learning_rate": 0.01, "epsilon": 1e-3, "weight_decay": 0.01},
+        "schedule": {"name": "step", "milestones": [0.5]},
+        "ema": 0.9,
+        "micro_batches": 2,
+        "augment": {"mixup": 0.4, "cutmix": 1.0},
+    },
+    "trainer_images": {
+        "optimizer": {"name": "rmsprop", "learning_rate": 0.001, "epsilon": 1e-3},
+        "augment": {"flip": True, "crop": 0.5, "rotate": 20, "translate": 0.1, "brightness": 0.3, "cutout": 5},
+    },
+    "trainer_wire": {
+        "optimizer": {"name": "sgd", "learning_rate": 0.05, "clipvalue": 0.01},
+        "horovod": {"wire": "float16"},
+    },
+}
+
+
+def train_recipe(recipe, data=data):
+    training = Training(model="mnist_cnn", data="digits", epochs=1, batch_size=batch, **recipe)
     keras.utils.set_random_seed(7)
     model = trainer.build_model(training, data, "float32", STEPS)
     horovod.synchronize(model)
@@ -100,24 +134,36 @@ def streamed():
     """The whole trainer on images that threads read; the blocks of feed() bring them along."""
     digits = data
     inputs = Stream(lambda row: digits.train_inputs[row], range(len(digits.train_inputs)), (28, 28, 1), np.uint8, "")
-    return whole_trainer(dataclasses.replace(digits, train_inputs=inputs))
+    return train_recipe(RECIPES["trainer"], dataclasses.replace(digits, train_inputs=inputs))
 
 
-ways = [
-    functional,
-    sequential,
-    micro_batches,
-    optimizer,
-    optimizer_adam,
-    optimizer_late_weights,
-    whole_trainer,
-    streamed,
-]
+def averaged_statistics():
+    """Batch normalisation and a moving average: what is evaluated must be the same on all ranks."""
+    keras.utils.set_random_seed(7)
+    inputs, outputs = network()
+    model = horovod.HorovodModel(inputs, keras.layers.BatchNormalization()(outputs))
+    model.average = WeightAverage(model, 0.9)
+    fit(model, sgd())
+    horovod.average_statistics(model)
+    with averaged(model):
+        horovod.average_statistics(model)
+        shown = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+    hidden = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+    return shown, hidden
+
+
+ways = [functional, sequential, micro_batches, optimizer, optimizer_adam, optimizer_late_weights, streamed]
+trained = {way.__name__: way for way in ways}
+trained |= {name: partial(train_recipe, recipe) for name, recipe in RECIPES.items()}
 weights = {}
-for way in ways:
+for name, way in trained.items():
     model = way()
-    weights[way.__name__] = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
     hashes = us.allgather(horovod.weight_hash(model))
-    weights[f"{way.__name__}_equal"] = np.array(len(set(hashes)) == 1)
+    weights[f"{name}_equal"] = np.array(len(set(hashes)) == 1)
+    with averaged(model) if name in RECIPES else nullcontext():
+        weights[name] = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+everyone = us.allgather(averaged_statistics())
+weights["statistics_equal"] = np.array(all(np.array_equal(theirs, everyone[0]) for theirs in everyone))
+weights["average_differs"] = np.array(np.abs(everyone[0][0] - everyone[0][1]).max())
 if us.rank == 0:
     np.savez(output, **weights)

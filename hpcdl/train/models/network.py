@@ -1,0 +1,47 @@
+"""From what a job file says of its model to the inputs and outputs of a Keras model."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from hpcdl.errors import JobFileError
+from hpcdl.train.models import catalogue, head, own
+
+
+def build_network(
+    name: str,
+    arguments: Mapping[str, Any],
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    regression: bool = False,
+    dropout: float = 0.0,
+) -> tuple[Any, Any]:
+    """Return the inputs and outputs of a network with its last layer, in the current precision of Keras.
+
+    Args:
+        name: a network of the catalogue, or the user's own as `package.module:function`.
+        arguments: of the network's function.
+        input_shape: the shape of one input, channels last.
+        num_outputs: classes, or the numbers to predict.
+        regression: the outputs are numbers and not probabilities.
+        dropout: before the last layer, beside what the network has of its own.
+    Raises:
+        JobFileError: there is no such network, or it cannot be built with these arguments on this input.
+    """
+    add_head = partial(head.regression if regression else head.classification, dropout=dropout)
+    if ":" in name:
+        return own.build(name, arguments, input_shape, num_outputs, add_head, dropout)
+    try:
+        catalogue.check(name, arguments)
+        catalogue.check_input(name, input_shape)
+    except ValueError as fault:
+        raise JobFileError(f"train.model: {fault}") from None
+    inputs, features = _function(name)(input_shape, **arguments)
+    return inputs, add_head(features, num_outputs)
+
+
+def _function(name: str) -> Callable[..., tuple[Any, Any]]:
+    entry = catalogue.MODELS[name]
+    module, function = entry.function.split(":")
+    return partial(getattr(importlib.import_module(f"hpcdl.train.models.{module}"), function), **entry.fixed)
