@@ -36,7 +36,7 @@ def build_model(
         training.model.name,
         training.model.arguments,
         shape,
-        data.num_classes if classes else data.train_targets.shape[1],
+        data.num_classes or data.train_targets.shape[1],
         regression=not classes,
         dropout=training.dropout,
     )
