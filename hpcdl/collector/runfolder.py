@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from hpcdl import runlog
 from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
+from hpcdl.exits import Exit
 from hpcdl.job import Job
 from hpcdl.run import record as run_record
 from hpcdl.run.folder import JOB_FILE
@@ -61,7 +62,7 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
     if row.epochs_planned is None:
         row.epochs_planned = _planned(record)
     _outcome(row, folder, record, events)
-    if row.outcome not in ("completed", "running") and record.get("exit_code") != run_record.STOPPED:
+    if row.outcome not in ("completed", "running") and record.get("exit_code") != Exit.STOPPED:
         _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row

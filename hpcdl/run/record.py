@@ -27,10 +27,6 @@ FIELDS = (
 ).split()
 
 
-STOPPED = 75
-"""Exit code of a run that a signal stopped and that left a checkpoint: EX_TEMPFAIL of sysexits.h, try again."""
-
-
 def create(folder: Path, **fields: Any) -> None:
     """Write the first record of a run into `folder`; fields that are not given are null."""
     given = {
