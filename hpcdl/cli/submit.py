@@ -95,7 +95,9 @@ def rerun(
     profile = find_site(name, load_settings().folder("sites")).read_bytes() if name else b""
     for difference in differences(known, profile if name == made_at else None):
         typer.echo(f"note: {difference}", err=True)
-    if name is None or known.get("scheduler") == "local":
+    if name is None and known.get("scheduler") != "local":
+        raise HpcdlError(f"{run}: its record names no site; give one by --site.")
+    if name is None:
         from hpcdl.cli.run import follow
         from hpcdl.run.local import LocalRun
 

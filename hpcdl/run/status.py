@@ -16,7 +16,7 @@ from hpcdl.run.known import keep_answer, known_facts
 from hpcdl.run.submission import Submission, array_index, last_submission, set_job
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm
-from hpcdl.slurm.states import ACTIVE, FINAL, Facts, State, Verdict, submitting
+from hpcdl.slurm.states import ACTIVE, FINAL, Facts, State, Verdict, never_arrived, submitting
 
 FROM_OUTCOME = {
     "completed": State.COMPLETED,
@@ -35,6 +35,8 @@ FROM_OUTCOME = {
 
 TAIL_BYTES = 65536
 """Of metrics.jsonl; the last event is in it."""
+DOUBT_S = 300
+"""For so long `hpcdl submit` may still be at work on a submission: its tries and waits together."""
 MOST_SHOWN = 20
 """Jobs that scontrol is asked about one by one, where there is no accounting."""
 
@@ -153,14 +155,14 @@ def look(runs: Sequence[Run], slurm: Slurm | None) -> list[Status]:
     Args:
         slurm: None: nobody is asked.
     """
-    runs = _found_again(runs, slurm)
+    runs, never = _found_again(runs, slurm)
     facts = {run.folder: known_facts(run.folder, run.record) or (Facts() if run.job_id else None) for run in runs}
     if slurm:
         clusters = {run.submission.cluster if run.submission else None for run in runs if run.job_id}
         for cluster in clusters:
             here = [run for run in runs if run.job_id and _cluster(run) == cluster and _is_open(facts[run.folder])]
             _ask(here, cluster, slurm, facts)
-    return [_status(run, facts[run.folder]) for run in runs]
+    return [_status(run, facts[run.folder], run.folder in never) for run in runs]
 
 
 def _cluster(run: Run) -> str | None:
@@ -183,9 +185,10 @@ def _ask(runs: Sequence[Run], cluster: str | None, slurm: Slurm, facts: dict[Pat
         assert run.job_id
         queued, accounted = (queue or {}).get(run.job_id), (accounting or {}).get(run.job_id)
         shown: SlurmJob | None = None
-        if accounting is None and run.job_id in gone and queue and queued and asked < MOST_SHOWN:
-            asked += 1  # the exit code, which squeue does not tell
-            shown = slurm.show(run.job_id)
+        wanted = queued is not None or not slurm.has("squeue")  # squeue does not tell the exit code
+        if accounting is None and run.job_id in gone and wanted and asked < MOST_SHOWN:
+            asked += 1
+            shown = slurm.show(run.job_id, cluster)
         known = facts[run.folder] or Facts()
         facts[run.folder] = replace(
             known, squeue=queued, scontrol=shown, sacct=accounted or known.sacct, answered=queue is not None
@@ -195,17 +198,32 @@ def _ask(runs: Sequence[Run], cluster: str | None, slurm: Slurm, facts: dict[Pat
             keep_answer(run.folder, final)
 
 
-def _found_again(runs: Sequence[Run], slurm: Slurm | None) -> list[Run]:
-    """Look for the jobs of submissions that got no answer, all in one call, and write down those that are there."""
-    lost = {run.submission.script for run in runs if run.submission and run.submission.job_id is None}
+def _found_again(runs: Sequence[Run], slurm: Slurm | None) -> tuple[list[Run], set[Path]]:
+    """Look for the jobs of submissions that got no answer, all in one call, and write down those that are there.
+
+    Returns:
+        The runs, and the folders of those of which Slurm says, after DOUBT_S seconds, that it has no job.
+    """
+    lost = [run for run in runs if run.submission and run.submission.job_id is None]
     if not (slurm and lost):
-        return list(runs)
-    known = dict(reversed([(path, job_id) for job_id, path in slurm.scripts() or [] if path in lost]))
-    for run in runs:
-        if run.submission and (job_id := known.get(run.submission.script) or _of_attempt(run)):
-            index = array_index(run.folder)
-            set_job(run.folder if index is None else run.folder.parent, run.submission.script, job_id, None)
-    return [_run(run.folder) for run in runs]
+        return list(runs), set()
+    never = set()
+    for cluster in {_cluster(run) for run in lost}:
+        answer = slurm.scripts(cluster)
+        by_script = {script: job_id for job_id, script in reversed(answer or [])}
+        for run in lost:
+            if run.submission is None or run.submission.cluster != cluster:
+                continue
+            if job_id := by_script.get(run.submission.script) or _of_attempt(run):
+                index = array_index(run.folder)
+                set_job(run.folder if index is None else run.folder.parent, run.submission.script, job_id, cluster)
+            elif answer is not None and _age_s(run.submission.began) > DOUBT_S:
+                never.add(run.folder)
+    return [_run(run.folder) for run in runs], never
+
+
+def _age_s(when: str) -> float:
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(when)).total_seconds()
 
 
 def _of_attempt(run: Run) -> str | None:
@@ -217,9 +235,9 @@ def _of_attempt(run: Run) -> str | None:
     return begun[-1].job_id.partition("_")[0] if begun else None
 
 
-def _status(run: Run, facts: Facts | None) -> Status:
+def _status(run: Run, facts: Facts | None, never_taken: bool) -> Status:
     row = read_run_folder(run.folder, lambda text: None, facts if run.job_id else None)
-    verdict = _verdict(run, row)
+    verdict = never_arrived(run.submission.began) if never_taken and run.submission else _verdict(run, row)
     live = next((seen for seen in (facts.squeue, facts.scontrol, facts.sacct) if seen), None) if facts else None
     waits = verdict.state in (State.PENDING, State.REQUEUED)
     limit = (run.record.get("job") or {}).get("resources", {}).get("time")
@@ -257,7 +275,7 @@ def _elapsed_s(run: Run, row: Row, live: SlurmJob | None, state: State) -> int |
         return round(row.time_s)
     started = run.record.get("started")
     if state is State.RUNNING and started:
-        return round((datetime.now(timezone.utc) - datetime.fromisoformat(started)).total_seconds())
+        return round(_age_s(started))
     return None
 
 

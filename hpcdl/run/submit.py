@@ -92,9 +92,8 @@ def submit(prepared: Prepared, site: Site, slurm: Slurm) -> Submission:
         return _give(prepared.folder, prepared.script, [], site, slurm)
     except SlurmUnanswered:
         raise
-    except BaseException:
-        if last_submission(prepared.folder)[1] is None:
-            shutil.rmtree(prepared.folder, ignore_errors=True)
+    except SlurmError:  # nothing else: after Ctrl-C, say, there may be a job
+        shutil.rmtree(prepared.folder, ignore_errors=True)
         raise
 
 
@@ -127,13 +126,15 @@ def _give(
 ) -> Submission:
     """Write down the attempt, submit, write down the answer: a death between the two leaves a trace to find it by."""
     before = read_submissions(folder)
-    write_submissions(folder, [*before, Submission(str(path), record.now(), indices)])
+    named = re.search(r"^#SBATCH --clusters?=(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    cluster = named[1] if named else None
+    write_submissions(folder, [*before, Submission(str(path), record.now(), indices, cluster=cluster)])
     try:
         if site.scheduler == "pbs":
-            job_id, cluster = _qsub(path), None
+            job_id = _qsub(path)
         else:
-            answer = slurm.submit(path, options)
-            job_id, cluster = answer.job_id, answer.cluster
+            answer = slurm.submit(path, options, cluster)
+            job_id, cluster = answer.job_id, answer.cluster or cluster
     except SlurmUnanswered as fault:
         raise SlurmUnanswered(
             f"{fault} It is not known whether there is a job now: hpcdl status {folder} looks for it, and tells."
@@ -141,7 +142,10 @@ def _give(
     except SlurmError:
         write_submissions(folder, before)
         raise
-    set_job(folder, str(path), job_id, cluster)
+    try:
+        set_job(folder, str(path), job_id, cluster)
+    except OSError as fault:
+        raise RunError(f"{folder}: job {job_id} is submitted, but cannot be written down ({fault.strerror}).") from None
     submission, _ = last_submission(folder)
     assert submission
     return submission
@@ -157,7 +161,7 @@ def _qsub(path: Path) -> str:
     done = subprocess.run(
         [program, str(path)], cwd=path.parent, env=environment, capture_output=True, text=True, check=False
     )
-    match = re.search(r"^\s*(\d+\S*)\s*$", done.stdout, re.MULTILINE)
+    match = re.search(r"^\s*(\d+)(?:\.\S+)?\s*$", done.stdout, re.MULTILINE)  # NUMBER.SERVER
     if done.returncode or not match:
         said = (done.stderr or done.stdout).strip().split("\n")[-1]
         raise SlurmError(f"qsub refused the job: {said or f'exit code {done.returncode}'}.")

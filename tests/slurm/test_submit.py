@@ -144,7 +144,9 @@ def ended(slurm: Slurm) -> User:
     return user
 
 
-@pytest.mark.parametrize("there", [PROGRAMS, ("squeue", "scontrol"), ("squeue",), ("sacct",)], ids=",".join)
+@pytest.mark.parametrize(
+    "there", [PROGRAMS, ("squeue", "scontrol"), ("squeue",), ("scontrol",), ("sacct",)], ids=",".join
+)
 def test_every_ending_is_told_apart_by_whichever_program_is_there(ended: User, there: tuple[str, ...], tmp_path: Path):
     runs = ended.folder / f"runs-{'-'.join(there)}"
     shutil.copytree(ended.folder / "runs", runs)  # so that no answer is kept from an earlier look
@@ -198,7 +200,7 @@ def test_a_failed_run_is_done_again_from_its_record(ended: User):
     old["submitted"] |= {"hpcdl": "0.0.1", "site_digest": "0"}
     old["git"] = {"commit": "1234567", "dirty": True}
     (again / "record.json").write_text(json.dumps(old))
-    said = ended.hpcdl("rerun", f"again/{again.name}", "--set", "command=true", "--wait", "--runs", "again").stderr
+    said = ended.hpcdl("rerun", f"again/{again.name}", "--set", "command=[id]", "--wait", "--runs", "again").stderr
     for note in (
         "git commit was 1234567",
         "changes that were in no commit",
@@ -350,7 +352,8 @@ def test_logs_are_followed_through_a_requeue(user: User):
     seen: list[str] = []
     following = threading.Thread(target=lambda: seen.append(user.must("logs", "-f", f"runs/{run.name}")))
     following.start()
-    wait_until(lambda: bool(read_attempts(run)), 60, "the run to begin")
+    log = run / f"again_out.{job_id}"
+    wait_until(lambda: log.exists() and "start 0" in log.read_text(), 60, "the run to begin")
     user.slurm.out("scontrol", "requeue", job_id)
     waiting = user.wait(run, "REQUEUED")
     assert "after a requeue" in waiting["cause"]
