@@ -223,7 +223,7 @@ def test_local_runs_are_shown_too(here):
         (["status", "nowhere"], "nowhere: holds no run"),
         (["status", "99"], "no run in runs has this job id"),
         (["cancel", "99"], "no run in runs has this job id"),
-        (["logs"], "the logs of which run?"),
+        (["logs", "99"], "no run in runs has this job id"),
         (["rerun", "runs"], "runs: holds no run (no job.yaml)"),
     ],
 )

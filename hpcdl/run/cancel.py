@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from hpcdl.errors import RunError
+from hpcdl.run.find import Run
 from hpcdl.run.known import keep_answer, kept_answer
-from hpcdl.run.status import Run
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm, SlurmError
 from hpcdl.slurm.states import FINAL

@@ -1,6 +1,6 @@
 """What runs are doing: their folders, and one question to Slurm about all of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,11 +9,10 @@ from typing import Any
 from hpcdl import runlog, values
 from hpcdl.collector.row import Row
 from hpcdl.collector.runfolder import SLURM, read_run_folder
-from hpcdl.errors import HpcdlError
-from hpcdl.run import record
 from hpcdl.run.attempts import read_attempts
+from hpcdl.run.find import Run, read_run
 from hpcdl.run.known import keep_answer, known_facts
-from hpcdl.run.submission import Submission, array_index, last_submission, set_job
+from hpcdl.run.submission import array_index, set_job
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm
 from hpcdl.slurm.states import ACTIVE, FINAL, Facts, State, Verdict, never_arrived, submitting
@@ -42,26 +41,6 @@ MOST_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run folder and what names its job."""
-
-    folder: Path
-    record: dict[str, Any]
-    submission: Submission | None
-    job_id: str | None
-
-    @property
-    def name(self) -> str:
-        """The folder's name, `ARRAY/INDEX` for a task of an array."""
-        return self.folder.name if array_index(self.folder) is None else f"{self.folder.parent.name}/{self.folder.name}"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether `hpcdl run` started it on this machine."""
-        return self.record.get("scheduler") == "local" and self.job_id is None
-
-
-@dataclass(frozen=True)
 class Status:
     """What a run is doing. Unknown is None; times are seconds."""
 
@@ -87,64 +66,6 @@ class Status:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {**asdict(self), "state": self.state.value}
-
-
-def find_runs(paths: Iterable[Path | str], runs: Path) -> list[Run]:
-    """Return the runs that are meant: run folders, arrays (all their tasks), folders of runs, job ids (`12`, `12_3`).
-
-    Args:
-        runs: where job ids are looked up.
-
-    Raises:
-        HpcdlError: something is none of these.
-    """
-    found: dict[Path, Run] = {}
-    for path in paths:
-        text = str(path)
-        if not Path(path).exists() and text.replace("_", "", 1).isdecimal():
-            here = [run for run in _below(runs) if run.job_id and text in (run.job_id, run.job_id.partition("_")[0])]
-            if not here:
-                raise HpcdlError(f"{path}: no run in {runs} has this job id. Give its folder, or another --runs.")
-        else:
-            here = _below(Path(path))
-            if not here:
-                raise HpcdlError(f"{path}: holds no run. Give a folder of runs/, or a job id.")
-        found |= {run.folder: run for run in here}
-    return list(found.values())
-
-
-def _below(path: Path) -> list[Run]:
-    """The run in a folder, the tasks of an array, or the runs in the folders of a folder, oldest first."""
-    folder = path.absolute()
-    if (folder / record.ARRAY_FILE).is_file():
-        tasks = [child for child in folder.iterdir() if child.name.isdecimal() and child.is_dir()]
-        return [_run(task) for task in sorted(tasks, key=lambda task: int(task.name))]
-    if (folder / record.RECORD_FILE).is_file():
-        return [_run(folder)]
-    try:
-        children = [child for child in folder.iterdir() if child.is_dir()]
-    except OSError:
-        return []
-    marks = (record.RECORD_FILE, record.ARRAY_FILE)
-    good = [(max(_time(child / mark) for mark in marks), child) for child in children]
-    return [run for time, child in sorted(good) if time for run in _below(child)]
-
-
-def _time(path: Path) -> float:
-    """When a record was first seen, as far as files tell: its folder's name sorts runs of one job, this all of them."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _run(folder: Path) -> Run:
-    try:
-        known = record.read(folder)
-    except (OSError, ValueError):
-        known = {}
-    submission, job_id = last_submission(folder)
-    return Run(folder, known, submission, job_id if submission else known.get("job_id"))
 
 
 def look(runs: Sequence[Run], slurm: Slurm | None) -> list[Status]:
@@ -219,7 +140,7 @@ def _found_again(runs: Sequence[Run], slurm: Slurm | None) -> tuple[list[Run], s
                 set_job(run.folder if index is None else run.folder.parent, run.submission.script, job_id, cluster)
             elif answer is not None and _age_s(run.submission.began) > DOUBT_S:
                 never.add(run.folder)
-    return [_run(run.folder) for run in runs], never
+    return [read_run(run.folder) for run in runs], never
 
 
 def _age_s(when: str) -> float:
