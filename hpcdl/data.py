@@ -1,8 +1,8 @@
 """What a job file says of its data: `data: mnist`, or a name and options."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_validator
 
 from hpcdl.values import Positive
 from hpcdl.yamlfile import Section
@@ -19,7 +19,7 @@ class Data(Section):
     """Height and width of the images in pixels, as the network gets them."""
     resize: Positive | None = None
     """Pixels of an image's shorter side before the middle of image_size is cut out; image_size itself if absent."""
-    channels: Annotated[int, Field(ge=1, le=3)] | None = None
+    channels: Literal[1, 3] | None = None
     """3 for colour, 1 for grey."""
     in_memory: bool | None = None
     """Decode all images once and keep them, one copy on each node, instead of decoding them anew in every epoch."""
@@ -46,6 +46,10 @@ class Data(Section):
         options = {key: value for key, value in dump(self).items() if value is not None}
         return self.name if set(options) == {"name"} else options
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        return {**handler(core), "type": ["object", "string"]}
+
     @property
     def options(self) -> dict[str, Any]:
         """The options that the file gives, apart from the name."""
@@ -56,12 +60,3 @@ class Data(Section):
     def title(self) -> str:
         """The name as the start of a file's name: that of the function for `package.module:function`."""
         return self.name.rpartition(":")[2]
-
-
-class _OrName:
-    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> Any:
-        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
-
-
-NamedData = Annotated[Data, _OrName()]
-"""A data set as a job file may write it: its name alone, or with options."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hpcdl.data import NamedData
+from hpcdl.data import Data
 from hpcdl.network import Network
 from hpcdl.values import Fraction, Positive
 from hpcdl.yamlfile import Section
@@ -194,7 +194,7 @@ class Training(Section):
     """What to train and how: the `train:` section."""
 
     model: Network
-    data: NamedData
+    data: Data
     epochs: Positive
     batch_size: Positive
     """Images per rank and step."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from hpcdl.files import write_atomically
 from hpcdl.job import Job
-from hpcdl.timeout import STOPPED as STOPPED
 
 ARRAY_FILE = "array.json"
 """The record of a job array, in place of record.json; the runs of its points lie in folders 0/, 1/, ... beside it."""

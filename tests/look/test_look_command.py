@@ -21,6 +21,7 @@ def look(*arguments: object):
     return CliRunner().invoke(app, ["look", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_all_pictures_of_a_run_and_a_page_that_holds_them(run_folder, tmp_path):
     ended = look(run_folder, "--image", 3, "--class", 8, "--unit", 5, "--samples", 60, "-o", tmp_path)
     assert ended.exit_code == 0, ended.output
@@ -38,6 +39,7 @@ def test_all_pictures_of_a_run_and_a_page_that_holds_them(run_folder, tmp_path):
         assert (tmp_path / picture["pdf"]).read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_file_without_a_data_set(run_folder, tmp_path):
     (tmp_path / "alone.keras").write_bytes((run_folder / "model.keras").read_bytes())
     Image.fromarray(load_dataset("digits").test_inputs[0, ..., 0]).save(tmp_path / "digit.png")
@@ -47,6 +49,7 @@ def test_a_file_without_a_data_set(run_folder, tmp_path):
     assert sorted(path.stem for path in (tmp_path / "look").glob("*.png")) == sorted(NAMES[:4])
 
 
+@pytest.mark.slow
 def test_a_network_on_signals(tmp_path):
     layers = keras.layers
     inputs = layers.Input((1000, 1))

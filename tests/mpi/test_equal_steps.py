@@ -7,7 +7,7 @@ pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
 WAYS = {
     **dict.fromkeys(["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam"], 1e-6),
-    **dict.fromkeys(["trainer", "trainer_lars", "trainer_lamb", "trainer_images"], 1e-6),
+    **dict.fromkeys(["trainer", "trainer_lars", "trainer_lamb", "trainer_images", "streamed"], 1e-6),
     "trainer_wire": 3e-4,  # gradients that are rounded to float16 lead a little elsewhere
 }
 """Each way of training, and by how much its weights may differ."""

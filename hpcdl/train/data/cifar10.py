@@ -163,7 +163,9 @@ def _decode(place: Path, images: dict[tuple[str, str, str], bytes], part: str) -
     if odd or not keys:
         what = f"{'/'.join(odd)} is not of 32x32 pixels" if odd else f"has no images in {part}/CLASS/"
         raise DataError(f"{place}: {what}. Copy CIFAR-10 anew, or use `data: {{name: folders, ...}}`.")
-    return np.stack(decoded), np.array([CLASSES.index(key[1]) for key in keys], np.int64)
+    order = np.random.default_rng(0).permutation(len(keys))  # a validation_split takes the end: it has all classes
+    labels = np.array([CLASSES.index(key[1]) for key in keys], np.int64)
+    return np.stack([decoded[place] for place in order]), labels[order]
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -186,7 +188,7 @@ def _python_batch(where: str, name: str, content: bytes) -> Part:
         values, labels = np.asarray(batch[b"data"], np.uint8), np.asarray(batch[b"labels"], np.int64)
     except (pickle.UnpicklingError, KeyError, TypeError, ValueError, EOFError) as fault:
         raise DataError(f"{where}: is no batch of CIFAR-10 ({fault}). Copy CIFAR-10 anew.") from None
-    return values.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
+    return np.ascontiguousarray(values.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
 
 
 def _binary_batch(where: str, content: bytes) -> Part:
@@ -194,4 +196,5 @@ def _binary_batch(where: str, content: bytes) -> Part:
     if len(content) != BATCH_IMAGES * row:
         raise DataError(f"{where}: holds {len(content)} bytes, expected {BATCH_IMAGES * row}: it is cut. Copy it anew.")
     rows = np.frombuffer(content, np.uint8).reshape(-1, row)
-    return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0].astype(np.int64)
+    images = rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(images), rows[:, 0].astype(np.int64)

@@ -18,7 +18,10 @@ TEST_FOLDERS = ("test", "val", "validation")
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of one part of a data set, in the order of their classes and names."""
+    """The images of one part of a data set.
+
+    Their order is a fixed mixture of the classes: a validation_split, which takes the end, has its share of each.
+    """
 
     root: Path
     names: tuple[str, ...]
@@ -113,4 +116,5 @@ def _list(root: Path, classes: tuple[str, ...]) -> Listing:
             )
         names += [f"{folder}/{name}" for name in found]
         labels += [label] * len(found)
-    return Listing(root, tuple(names), np.array(labels, np.int64))
+    order = np.random.default_rng(0).permutation(len(names))
+    return Listing(root, tuple(names[row] for row in order), np.array(labels, np.int64)[order])

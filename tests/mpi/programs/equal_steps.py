@@ -3,6 +3,7 @@
 With `alone` the allreduce is taken out, which the tests must notice.
 """
 
+import dataclasses
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 
 from hpcdl.train import horovod, trainer
 from hpcdl.train.data import load_dataset
+from hpcdl.train.data.stream import Stream
 from hpcdl.train.ema import WeightAverage, averaged
 from hpcdl.train.world import world
 from hpcdl.training import Training
@@ -116,14 +118,23 @@ RECIPES = {
 }
 
 
-def train_recipe(recipe):
+def train_recipe(recipe, data=data):
     training = Training(model="mnist_cnn", data="digits", epochs=1, batch_size=batch, **recipe)
     keras.utils.set_random_seed(7)
     model = trainer.build_model(training, data, "float32", STEPS)
     horovod.synchronize(model)
     order = trainer.epoch_order(training, 1, len(data.train_inputs), STEPS, us)
-    trainer.compile_steps(model, data, training, us)(order, 0)
+    run_steps = trainer.compile_steps(model, data, training, us)
+    for number, (block, inputs, _) in enumerate(trainer.feed(data.train_inputs, [order[:4], order[4:]])):
+        run_steps(block, 4 * number, *inputs)
     return model
+
+
+def streamed():
+    """The whole trainer on images that threads read; the blocks of feed() bring them along."""
+    digits = data
+    inputs = Stream(lambda row: digits.train_inputs[row], range(len(digits.train_inputs)), (28, 28, 1), np.uint8, "")
+    return train_recipe(RECIPES["trainer"], dataclasses.replace(digits, train_inputs=inputs))
 
 
 def averaged_statistics():
@@ -141,7 +152,7 @@ def averaged_statistics():
     return shown, hidden
 
 
-ways = [functional, sequential, micro_batches, optimizer, optimizer_adam, optimizer_late_weights]
+ways = [functional, sequential, micro_batches, optimizer, optimizer_adam, optimizer_late_weights, streamed]
 trained = {way.__name__: way for way in ways}
 trained |= {name: partial(train_recipe, recipe) for name, recipe in RECIPES.items()}
 weights = {}
