@@ -184,7 +184,7 @@ def test_progress_is_read_from_the_metrics(here):
         {"event": "progress", "epoch": 2, "step": 150, "steps": 500, "images_per_s": 1000.0},
     ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    said = hpcdl(here, "status").stdout
+    said = hpcdl(here, "status", COLUMNS="120").stdout
     assert "epoch 2/5 step 150/500" in said
     assert "0:01:00/0:10:00" in said
 
