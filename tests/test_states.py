@@ -4,7 +4,7 @@ import itertools
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpcdl.run.attempts import Attempt, Exit, Start
@@ -212,6 +212,7 @@ def answers(source: str) -> st.SearchStrategy[SlurmJob | None]:
     )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 @given(
     st.builds(
         Facts,

@@ -184,7 +184,7 @@ def test_progress_is_read_from_the_metrics(here):
         {"event": "progress", "epoch": 2, "step": 150, "steps": 500, "images_per_s": 1000.0},
     ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    said = hpcdl(here, "status").stdout
+    said = hpcdl(here, "status", COLUMNS="120").stdout
     assert "epoch 2/5 step 150/500" in said
     assert "0:01:00/0:10:00" in said
 
@@ -223,7 +223,7 @@ def test_local_runs_are_shown_too(here):
         (["status", "nowhere"], "nowhere: holds no run"),
         (["status", "99"], "no run in runs has this job id"),
         (["cancel", "99"], "no run in runs has this job id"),
-        (["logs"], "the logs of which run?"),
+        (["logs", "99"], "no run in runs has this job id"),
         (["rerun", "runs"], "runs: holds no run (no job.yaml)"),
     ],
 )
@@ -243,10 +243,50 @@ def test_a_site_behind_qsub_uses_it_or_says_what_is_missing(here):
     assert "qsub, which is not on the PATH" in done.stderr
     put(here, "qsub", "echo 41.master")
     done = hpcdl(here, "submit", "hello.yaml", "--site", "vsc-ugent")
-    assert (done.returncode, done.stdout.split("\n")[0]) == (0, "Submitted job 41.master")
-    assert status(here)[0]["job_id"] == "41.master"
+    assert (done.returncode, done.stdout.split("\n")[0]) == (0, "Submitted job 41")
+    assert status(here)[0]["job_id"] == "41"
     (run,) = (here / "runs").iterdir()
-    assert "qdel 41.master cancels it" in hpcdl(here, "cancel", str(run)).stderr
+    assert "qdel 41 cancels it" in hpcdl(here, "cancel", str(run)).stderr
+
+
+def test_a_job_of_a_named_cluster_is_looked_for_there(here):
+    lost = SBATCH.replace("echo 41", "echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1")
+    put(here, "sbatch", lost)
+    put(here, "squeue", f'for run in {here}/runs/*; do echo CLUSTER: genius; echo "41|$run/job.sbatch"; done')
+    partition = [
+        "--set",
+        "resources.gpus_per_node=1",
+        "--set",
+        "slurm.partition=gpu_p100",
+        "--set",
+        "slurm.account=lp_a",
+    ]
+    with mock.patch("hpcdl.slurm.client.SETTLE_S", 0):
+        done = hpcdl(here, "submit", "hello.yaml", "--site", "vsc-genius", "--force", *partition)
+    assert done.stdout.startswith("Submitted job 41\n"), done.stderr
+    assert "--clusters=genius" in (here / "squeue.calls").read_text().splitlines()[-1]
+    (run,) = (here / "runs").iterdir()
+    put(here, "squeue", f"echo CLUSTER: genius; echo '41|RUNNING|None|1:00|10:00|N/A|N/A|r1|{run / 'job.sbatch'}'")
+    assert [one["state"] for one in status(here)] == ["RUNNING"]
+    assert "--clusters=genius --jobs=41" in (here / "squeue.calls").read_text().splitlines()[-1]
+
+
+def test_a_submit_that_died_leaves_its_folder_and_is_judged_by_what_slurm_knows(here):
+    put(
+        here,
+        "sbatch",
+        f'case "$*" in --version) echo slurm 22.05.8;; --test-only*) ;; *) kill -INT {os.getpid()};; esac',
+    )
+    assert hpcdl(here, "submit", "hello.yaml", "--site", "generic").returncode in (1, 130)
+    assert [one["state"] for one in status(here, "--offline")] == ["SUBMITTING"]
+    assert [one["state"] for one in status(here)] == ["SUBMITTING"]  # it may be on its way
+    (run,) = (here / "runs").iterdir()
+    known = json.loads((run / "submissions.json").read_text())
+    known["submissions"][0]["began"] = "2020-11-20T12:00:00.000+00:00"
+    (run / "submissions.json").write_text(json.dumps(known))
+    assert [one["state"] for one in status(here)] == ["LOST"]
+    put(here, "squeue", f"echo '41|{run / 'job.sbatch'}'")
+    assert [one["job_id"] for one in status(here)] == ["41"]
 
 
 def test_watch_ends_with_the_runs_and_says_how(here):

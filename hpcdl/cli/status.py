@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAMES = typer.Argument(
     None,
-    metavar="[RUN]...",
+    metavar="RUN",
     help="Folders of runs or arrays, folders of runs, or job ids; by default all of --runs.",
     autocompletion=run_folders,
 )
@@ -34,7 +34,8 @@ def status(
     """Print what runs are doing, and why those that failed did, with the next step. Exit code 0 whatever they do."""
     import json
 
-    from hpcdl.run.status import find_runs, look
+    from hpcdl.run.find import find_runs
+    from hpcdl.run.status import look
 
     statuses = look(find_runs(names or [runs], runs), None if offline else _slurm())
     if as_json:
@@ -57,8 +58,8 @@ def watch(
     from rich.live import Live
     from rich.text import Text
 
+    from hpcdl.run.find import find_runs
     from hpcdl.run.follow import watch as follow
-    from hpcdl.run.status import find_runs
     from hpcdl.slurm.states import State
 
     console = _console()
@@ -85,18 +86,17 @@ def watch(
 
 
 def logs(
-    names: list[str] = NAMES,
+    names: list[str] = typer.Argument(
+        ..., metavar="RUN", help="Folders of runs or arrays, or job ids.", autocompletion=run_folders
+    ),
     follow: bool = typer.Option(False, "-f", "--follow", help="Stay until the runs have ended."),
     error: bool = typer.Option(False, "--err", help="Standard error instead of standard output."),
     runs: Path = RUNS_OPTION,
 ) -> None:
     """Print the logs of runs; the tasks of an array with their index before each line."""
-    from hpcdl.errors import HpcdlError
+    from hpcdl.run.find import find_runs
     from hpcdl.run.follow import lines
-    from hpcdl.run.status import find_runs
 
-    if not names:
-        raise HpcdlError("the logs of which run? Give its folder or its job id.")
     chosen = find_runs(names, runs)
     found = False
     try:

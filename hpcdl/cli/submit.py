@@ -24,7 +24,7 @@ WAIT_OPTION = typer.Option(False, "--wait", help="Stay and watch until it has en
 
 
 def submit(
-    job_file: Path | None = typer.Argument(None, metavar="[JOB]", help="The job file (YAML)."),
+    job_file: Path | None = typer.Argument(None, metavar="JOB", help="The job file (YAML)."),
     site: str | None = SITE_OPTION,
     changes: list[str] = SET_OPTION,
     runs: Path = RUNS_OPTION,
@@ -95,7 +95,9 @@ def rerun(
     profile = find_site(name, load_settings().folder("sites")).read_bytes() if name else b""
     for difference in differences(known, profile if name == made_at else None):
         typer.echo(f"note: {difference}", err=True)
-    if name is None or known.get("scheduler") == "local":
+    if name is None and known.get("scheduler") != "local":
+        raise HpcdlError(f"{run}: its record names no site; give one by --site.")
+    if name is None:
         from hpcdl.cli.run import follow
         from hpcdl.run.local import LocalRun
 
@@ -106,13 +108,13 @@ def rerun(
 
 def cancel(
     names: list[str] = typer.Argument(
-        ..., metavar="RUN...", help="Folders of runs or arrays, or job ids; a task is ARRAY/INDEX or ID_INDEX."
+        ..., metavar="RUN", help="Folders of runs or arrays, or job ids; a task is ARRAY/INDEX or ID_INDEX."
     ),
     runs: Path = RUNS_OPTION,
 ) -> None:
     """Cancel runs, waiting or running. A job id that belongs to something else by now is left alone."""
     from hpcdl.run.cancel import cancel as cancel_runs
-    from hpcdl.run.status import find_runs
+    from hpcdl.run.find import find_runs
 
     for line in cancel_runs(find_runs(names, runs), _slurm()):
         typer.echo(line)
@@ -124,7 +126,8 @@ def _submit(
     import shutil
 
     from hpcdl.errors import SiteError
-    from hpcdl.run.submit import check_dependency, prepare
+    from hpcdl.run.dependency import check_dependency
+    from hpcdl.run.submit import prepare
     from hpcdl.run.submit import submit as give
     from hpcdl.settings import load_settings
     from hpcdl.site import find_site, load_site
@@ -173,7 +176,8 @@ def _submit_failed(run: Path, wait: bool) -> None:
     """Submit again what failed of a run or an array, into the same folders."""
     from hpcdl.errors import HpcdlError
     from hpcdl.run import record
-    from hpcdl.run.status import find_runs, look
+    from hpcdl.run.find import find_runs
+    from hpcdl.run.status import look
     from hpcdl.run.submission import array_index
     from hpcdl.run.submit import job_of, submit_again
     from hpcdl.settings import load_settings

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from hpcdl.errors import RunError
-from hpcdl.run.known import keep_answer
-from hpcdl.run.status import Run
+from hpcdl.run.find import Run
+from hpcdl.run.known import keep_answer, kept_answer
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm, SlurmError
 from hpcdl.slurm.states import FINAL
@@ -45,7 +45,8 @@ def cancel(runs: Sequence[Run], slurm: Slurm) -> Iterator[str]:
                     # Slurm itself forgets at once a waiting task that is taken out of its array.
                     keep_answer(run.folder, SlurmJob("hpcdl cancel", str(run.job_id), "CANCELLED"))
         for run in here:
-            yield f"{run.name}: {_told(run, queue.get(str(run.job_id)), run in own)}"
+            known = queue.get(str(run.job_id)) or kept_answer(run.folder, str(run.job_id))
+            yield f"{run.name}: {_told(run, known, run in own)}"
 
 
 def _is_own(run: Run, job: SlurmJob) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from hpcdl.run.status import Run, Status, find_runs, look
+from hpcdl.run.find import Run, find_runs
+from hpcdl.run.status import Status, look
 from hpcdl.run.tail import Tail
 from hpcdl.slurm.client import Slurm
 from hpcdl.slurm.states import State

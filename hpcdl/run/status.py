@@ -1,6 +1,6 @@
 """What runs are doing: their folders, and one question to Slurm about all of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,14 +9,13 @@ from typing import Any
 from hpcdl import runlog, values
 from hpcdl.collector.row import Row
 from hpcdl.collector.runfolder import SLURM, read_run_folder
-from hpcdl.errors import HpcdlError
-from hpcdl.run import record
 from hpcdl.run.attempts import read_attempts
+from hpcdl.run.find import Run, read_run
 from hpcdl.run.known import keep_answer, known_facts
-from hpcdl.run.submission import Submission, array_index, last_submission, set_job
+from hpcdl.run.submission import array_index, set_job
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm
-from hpcdl.slurm.states import ACTIVE, FINAL, Facts, State, Verdict, submitting
+from hpcdl.slurm.states import ACTIVE, FINAL, Facts, State, Verdict, never_arrived, submitting
 
 FROM_OUTCOME = {
     "completed": State.COMPLETED,
@@ -35,28 +34,10 @@ FROM_OUTCOME = {
 
 TAIL_BYTES = 65536
 """Of metrics.jsonl; the last event is in it."""
+DOUBT_S = 300
+"""For so long `hpcdl submit` may still be at work on a submission: its tries and waits together."""
 MOST_SHOWN = 20
 """Jobs that scontrol is asked about one by one, where there is no accounting."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder and what names its job."""
-
-    folder: Path
-    record: dict[str, Any]
-    submission: Submission | None
-    job_id: str | None
-
-    @property
-    def name(self) -> str:
-        """The folder's name, `ARRAY/INDEX` for a task of an array."""
-        return self.folder.name if array_index(self.folder) is None else f"{self.folder.parent.name}/{self.folder.name}"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether `hpcdl run` started it on this machine."""
-        return self.record.get("scheduler") == "local" and self.job_id is None
 
 
 @dataclass(frozen=True)
@@ -87,64 +68,6 @@ class Status:
         return {**asdict(self), "state": self.state.value}
 
 
-def find_runs(paths: Iterable[Path | str], runs: Path) -> list[Run]:
-    """Return the runs that are meant: run folders, arrays (all their tasks), folders of runs, job ids (`12`, `12_3`).
-
-    Args:
-        runs: where job ids are looked up.
-
-    Raises:
-        HpcdlError: something is none of these.
-    """
-    found: dict[Path, Run] = {}
-    for path in paths:
-        text = str(path)
-        if not Path(path).exists() and text.replace("_", "", 1).isdecimal():
-            here = [run for run in _below(runs) if run.job_id and text in (run.job_id, run.job_id.partition("_")[0])]
-            if not here:
-                raise HpcdlError(f"{path}: no run in {runs} has this job id. Give its folder, or another --runs.")
-        else:
-            here = _below(Path(path))
-            if not here:
-                raise HpcdlError(f"{path}: holds no run. Give a folder of runs/, or a job id.")
-        found |= {run.folder: run for run in here}
-    return list(found.values())
-
-
-def _below(path: Path) -> list[Run]:
-    """The run in a folder, the tasks of an array, or the runs in the folders of a folder, oldest first."""
-    folder = path.absolute()
-    if (folder / record.ARRAY_FILE).is_file():
-        tasks = [child for child in folder.iterdir() if child.name.isdecimal() and child.is_dir()]
-        return [_run(task) for task in sorted(tasks, key=lambda task: int(task.name))]
-    if (folder / record.RECORD_FILE).is_file():
-        return [_run(folder)]
-    try:
-        children = [child for child in folder.iterdir() if child.is_dir()]
-    except OSError:
-        return []
-    marks = (record.RECORD_FILE, record.ARRAY_FILE)
-    good = [(max(_time(child / mark) for mark in marks), child) for child in children]
-    return [run for time, child in sorted(good) if time for run in _below(child)]
-
-
-def _time(path: Path) -> float:
-    """When a record was first seen, as far as files tell: its folder's name sorts runs of one job, this all of them."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _run(folder: Path) -> Run:
-    try:
-        known = record.read(folder)
-    except (OSError, ValueError):
-        known = {}
-    submission, job_id = last_submission(folder)
-    return Run(folder, known, submission, job_id if submission else known.get("job_id"))
-
-
 def look(runs: Sequence[Run], slurm: Slurm | None) -> list[Status]:
     """Return what runs are doing, in one call of squeue and at most one of sacct, however many there are.
 
@@ -153,14 +76,14 @@ def look(runs: Sequence[Run], slurm: Slurm | None) -> list[Status]:
     Args:
         slurm: None: nobody is asked.
     """
-    runs = _found_again(runs, slurm)
+    runs, never = _found_again(runs, slurm)
     facts = {run.folder: known_facts(run.folder, run.record) or (Facts() if run.job_id else None) for run in runs}
     if slurm:
         clusters = {run.submission.cluster if run.submission else None for run in runs if run.job_id}
         for cluster in clusters:
             here = [run for run in runs if run.job_id and _cluster(run) == cluster and _is_open(facts[run.folder])]
             _ask(here, cluster, slurm, facts)
-    return [_status(run, facts[run.folder]) for run in runs]
+    return [_status(run, facts[run.folder], run.folder in never) for run in runs]
 
 
 def _cluster(run: Run) -> str | None:
@@ -183,9 +106,10 @@ def _ask(runs: Sequence[Run], cluster: str | None, slurm: Slurm, facts: dict[Pat
         assert run.job_id
         queued, accounted = (queue or {}).get(run.job_id), (accounting or {}).get(run.job_id)
         shown: SlurmJob | None = None
-        if accounting is None and run.job_id in gone and queue and queued and asked < MOST_SHOWN:
-            asked += 1  # the exit code, which squeue does not tell
-            shown = slurm.show(run.job_id)
+        wanted = queued is not None or not slurm.has("squeue")  # squeue does not tell the exit code
+        if accounting is None and run.job_id in gone and wanted and asked < MOST_SHOWN:
+            asked += 1
+            shown = slurm.show(run.job_id, cluster)
         known = facts[run.folder] or Facts()
         facts[run.folder] = replace(
             known, squeue=queued, scontrol=shown, sacct=accounted or known.sacct, answered=queue is not None
@@ -195,17 +119,32 @@ def _ask(runs: Sequence[Run], cluster: str | None, slurm: Slurm, facts: dict[Pat
             keep_answer(run.folder, final)
 
 
-def _found_again(runs: Sequence[Run], slurm: Slurm | None) -> list[Run]:
-    """Look for the jobs of submissions that got no answer, all in one call, and write down those that are there."""
-    lost = {run.submission.script for run in runs if run.submission and run.submission.job_id is None}
+def _found_again(runs: Sequence[Run], slurm: Slurm | None) -> tuple[list[Run], set[Path]]:
+    """Look for the jobs of submissions that got no answer, all in one call, and write down those that are there.
+
+    Returns:
+        The runs, and the folders of those of which Slurm says, after DOUBT_S seconds, that it has no job.
+    """
+    lost = [run for run in runs if run.submission and run.submission.job_id is None]
     if not (slurm and lost):
-        return list(runs)
-    known = dict(reversed([(path, job_id) for job_id, path in slurm.scripts() or [] if path in lost]))
-    for run in runs:
-        if run.submission and (job_id := known.get(run.submission.script) or _of_attempt(run)):
-            index = array_index(run.folder)
-            set_job(run.folder if index is None else run.folder.parent, run.submission.script, job_id, None)
-    return [_run(run.folder) for run in runs]
+        return list(runs), set()
+    never = set()
+    for cluster in {_cluster(run) for run in lost}:
+        answer = slurm.scripts(cluster)
+        by_script = {script: job_id for job_id, script in reversed(answer or [])}
+        for run in lost:
+            if run.submission is None or run.submission.cluster != cluster:
+                continue
+            if job_id := by_script.get(run.submission.script) or _of_attempt(run):
+                index = array_index(run.folder)
+                set_job(run.folder if index is None else run.folder.parent, run.submission.script, job_id, cluster)
+            elif answer is not None and _age_s(run.submission.began) > DOUBT_S:
+                never.add(run.folder)
+    return [read_run(run.folder) for run in runs], never
+
+
+def _age_s(when: str) -> float:
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(when)).total_seconds()
 
 
 def _of_attempt(run: Run) -> str | None:
@@ -217,9 +156,9 @@ def _of_attempt(run: Run) -> str | None:
     return begun[-1].job_id.partition("_")[0] if begun else None
 
 
-def _status(run: Run, facts: Facts | None) -> Status:
+def _status(run: Run, facts: Facts | None, never_taken: bool) -> Status:
     row = read_run_folder(run.folder, lambda text: None, facts if run.job_id else None)
-    verdict = _verdict(run, row)
+    verdict = never_arrived(run.submission.began) if never_taken and run.submission else _verdict(run, row)
     live = next((seen for seen in (facts.squeue, facts.scontrol, facts.sacct) if seen), None) if facts else None
     waits = verdict.state in (State.PENDING, State.REQUEUED)
     limit = (run.record.get("job") or {}).get("resources", {}).get("time")
@@ -257,7 +196,7 @@ def _elapsed_s(run: Run, row: Row, live: SlurmJob | None, state: State) -> int |
         return round(row.time_s)
     started = run.record.get("started")
     if state is State.RUNNING and started:
-        return round((datetime.now(timezone.utc) - datetime.fromisoformat(started)).total_seconds())
+        return round(_age_s(started))
     return None
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,9 +91,8 @@ def submit(prepared: Prepared, site: Site, slurm: Slurm) -> Submission:
         return _give(prepared.folder, prepared.script, [], site, slurm)
     except SlurmUnanswered:
         raise
-    except BaseException:
-        if last_submission(prepared.folder)[1] is None:
-            shutil.rmtree(prepared.folder, ignore_errors=True)
+    except SlurmError:  # nothing else: after Ctrl-C, say, there may be a job
+        shutil.rmtree(prepared.folder, ignore_errors=True)
         raise
 
 
@@ -127,13 +125,15 @@ def _give(
 ) -> Submission:
     """Write down the attempt, submit, write down the answer: a death between the two leaves a trace to find it by."""
     before = read_submissions(folder)
-    write_submissions(folder, [*before, Submission(str(path), record.now(), indices)])
+    named = re.search(r"^#SBATCH --clusters?=(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    cluster = named[1] if named else None
+    write_submissions(folder, [*before, Submission(str(path), record.now(), indices, cluster=cluster)])
     try:
         if site.scheduler == "pbs":
-            job_id, cluster = _qsub(path), None
+            job_id = _qsub(path)
         else:
-            answer = slurm.submit(path, options)
-            job_id, cluster = answer.job_id, answer.cluster
+            answer = slurm.submit(path, options, cluster)
+            job_id, cluster = answer.job_id, answer.cluster or cluster
     except SlurmUnanswered as fault:
         raise SlurmUnanswered(
             f"{fault} It is not known whether there is a job now: hpcdl status {folder} looks for it, and tells."
@@ -141,7 +141,10 @@ def _give(
     except SlurmError:
         write_submissions(folder, before)
         raise
-    set_job(folder, str(path), job_id, cluster)
+    try:
+        set_job(folder, str(path), job_id, cluster)
+    except OSError as fault:
+        raise RunError(f"{folder}: job {job_id} is submitted, but cannot be written down ({fault.strerror}).") from None
     submission, _ = last_submission(folder)
     assert submission
     return submission
@@ -157,7 +160,7 @@ def _qsub(path: Path) -> str:
     done = subprocess.run(
         [program, str(path)], cwd=path.parent, env=environment, capture_output=True, text=True, check=False
     )
-    match = re.search(r"^\s*(\d+\S*)\s*$", done.stdout, re.MULTILINE)
+    match = re.search(r"^\s*(\d+)(?:\.\S+)?\s*$", done.stdout, re.MULTILINE)  # NUMBER.SERVER
     if done.returncode or not match:
         said = (done.stderr or done.stdout).strip().split("\n")[-1]
         raise SlurmError(f"qsub refused the job: {said or f'exit code {done.returncode}'}.")
@@ -228,39 +231,3 @@ def job_of(folder: Path) -> Job:
     if not (folder / JOB_FILE).is_file():
         raise HpcdlError(f"{folder}: holds no run (no {JOB_FILE}). Give a folder of runs/.")
     return load_job(folder / JOB_FILE)
-
-
-def check_dependency(words: Sequence[str], slurm: Slurm) -> tuple[str, list[str]]:
-    """Return --dependency with job ids in place of run folders, and warnings about what can never be satisfied.
-
-    Args:
-        words: such as `afterok:runs/mnist-20261120-203200`, `afterany:123:124`, `singleton`.
-
-    Raises:
-        HpcdlError: a folder holds no submitted run, or a word is no dependency.
-    """
-    parts, warnings, successes = [], [], []
-    for word in words:
-        kind, *names = word.split(":")
-        if kind not in KINDS or (kind != "singleton") != bool(names):
-            raise HpcdlError(
-                f"--dependency {word}: write KIND:JOB, with a job id or a run's folder; {', '.join(KINDS)}."
-            )
-        ids = [name if re.match(r"\d+(_\d+)?(\+\d+)?$", name) else _job_id_of(Path(name)) for name in names]
-        parts.append(":".join([kind, *ids]))
-        successes += ids if kind == "afterok" else []
-    for job_id, job in (slurm.queue(successes) or {}).items():
-        if job.state in ("FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "DEADLINE"):
-            warnings.append(f"job {job_id} has ended as {job.state}: afterok will never be satisfied")
-    return ",".join(parts), warnings
-
-
-KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr", "afterburstbuffer", "singleton")
-"""sbatch's kinds of dependency (https://slurm.schedmd.com/sbatch.html, --dependency)."""
-
-
-def _job_id_of(folder: Path) -> str:
-    _, job_id = last_submission(folder.absolute())
-    if job_id is None:
-        raise HpcdlError(f"--dependency: {folder} is neither a job id nor the folder of a submitted run.")
-    return job_id

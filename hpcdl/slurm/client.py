@@ -99,7 +99,7 @@ class Slurm:
         """Tell whether a program is on the PATH."""
         return shutil.which(program, path=self.environ.get("PATH")) is not None
 
-    def submit(self, script: Path, options: Sequence[str] = ()) -> Submitted:
+    def submit(self, script: Path, options: Sequence[str] = (), cluster: str | None = None) -> Submitted:
         """Give a script to sbatch and return the job's id; exactly one job comes of it.
 
         Where the answer is lost the controller is asked for a job with this script, which lies in the run's own folder
@@ -108,6 +108,7 @@ class Slurm:
         Args:
             script: absolute path, unique to this job.
             options: further options of sbatch.
+            cluster: where the script sends itself, if it names a cluster.
 
         Raises:
             SlurmError: sbatch refused the job, is not there, or the controller stayed away.
@@ -118,7 +119,7 @@ class Slurm:
         for wait_s in (*self.waits_s, None):
             done = self._call(["sbatch", "--parsable", *options, str(script)], self._submit_env)
             if done.returncode == 0 and (answer := _parse_id(done.stdout)):
-                return self._only_one(script, answer) if doubtful else answer
+                return self._only_one(script, answer, cluster) if doubtful else answer
             said = _last_line(done.stderr) or _last_line(done.stdout) or f"exit code {done.returncode}"
             if done.returncode == 127:
                 raise SlurmError(said)
@@ -129,41 +130,41 @@ class Slurm:
             if wait_s is not None:
                 self.tell(f"{said}; trying again in {wait_s:g} s")
                 self.sleep(max(wait_s, SETTLE_S) if doubtful else wait_s)
-            if doubtful and (known := self._taken(script)):
+            if doubtful and (known := self._taken(script, cluster)):
                 self.tell(f"sbatch's answer was lost, but job {known.job_id} is there")
                 return known
         raise SlurmError(f"the controller did not answer: {said}. Nothing was submitted; try again later.")
 
-    def _taken(self, script: Path) -> Submitted | None:
+    def _taken(self, script: Path, cluster: str | None) -> Submitted | None:
         """Return the job that was made of a script, None where the controller says that there is none.
 
         Raises:
             SlurmUnanswered: the controller does not say.
         """
-        found = self.find(script)
+        found = self.find(script, cluster)
         if found is None:
             raise SlurmUnanswered("sbatch's answer was lost, and squeue does not answer either.")
         return Submitted(found[0]) if found else None
 
-    def _only_one(self, script: Path, answer: Submitted) -> Submitted:
+    def _only_one(self, script: Path, answer: Submitted, cluster: str | None) -> Submitted:
         """Keep the first of the jobs that a doubtful submission made: its first request may have come late."""
-        found = self.find(script) or [answer.job_id]
+        found = self.find(script, cluster) or [answer.job_id]
         first, *others = sorted({*found, answer.job_id}, key=int)
         for job_id in others:
-            self._call(["scancel", job_id])
+            self._call(["scancel", *_at(cluster), job_id])
         return Submitted(first, answer.cluster)
 
-    def find(self, script: Path) -> list[str] | None:
+    def find(self, script: Path, cluster: str | None = None) -> list[str] | None:
         """Return the ids of my jobs with this script, oldest first; None where nobody answers."""
-        known = self.scripts()
+        known = self.scripts(cluster)
         if known is None:
             return None
         return sorted({job_id for job_id, path in known if path == str(script)}, key=int)
 
-    def scripts(self) -> list[tuple[str, str]] | None:
+    def scripts(self, cluster: str | None = None) -> list[tuple[str, str]] | None:
         """Return (job id, script) of all my jobs that the controller knows; None where it does not answer."""
-        command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "--format=%F|%o"]
-        done = self._patient(command)
+        options = ["--noheader", "--states=all", f"--user={os.getuid()}", "--format=%F|%o"]
+        done = self._patient(["squeue", *options, *_at(cluster)])
         return None if done.returncode else read_scripts(done.stdout)
 
     def queue(self, job_ids: Sequence[str], cluster: str | None = None) -> dict[str, SlurmJob] | None:
@@ -174,24 +175,22 @@ class Slurm:
         if not job_ids:
             return {}
         options = ["--noheader", "--array", "--states=all", f"--format={SQUEUE_FIELDS}"]
-        where = [f"--clusters={cluster}"] if cluster else []
-        done = self._patient(["squeue", *options, *where, f"--jobs={_bases(job_ids)}"])
+        done = self._patient(["squeue", *options, *_at(cluster), f"--jobs={_bases(job_ids)}"])
         if done.returncode and not UNKNOWN_JOB.search(done.stderr):
             return None
         return read_squeue(done.stdout)
 
-    def show(self, job_id: str) -> SlurmJob | None:
+    def show(self, job_id: str, cluster: str | None = None) -> SlurmJob | None:
         """Return what scontrol says of one job; None where it knows none or does not answer."""
-        done = self._call(["scontrol", "--oneliner", "show", "job", job_id])
+        done = self._call(["scontrol", *_at(cluster), "--oneliner", "show", "job", job_id])
         return read_scontrol(done.stdout).get(job_id) if done.returncode == 0 else None
 
     def accounting(self, job_ids: Sequence[str], cluster: str | None = None) -> dict[str, SlurmJob] | None:
         """Return what the accounting knows of jobs, in one call of sacct; None where there is none or no answer."""
         if not job_ids:
             return {}
-        where = [f"--clusters={cluster}"] if cluster else []
         options = ["--noheader", "--parsable2", f"--format={SACCT_FIELDS}"]
-        done = self._call(["sacct", *options, *where, f"--jobs={_bases(job_ids)}"])
+        done = self._call(["sacct", *options, *_at(cluster), f"--jobs={_bases(job_ids)}"])
         return read_sacct(done.stdout) if done.returncode == 0 else None
 
     def cancel(self, job_ids: Sequence[str], cluster: str | None = None) -> None:
@@ -200,8 +199,7 @@ class Slurm:
         Raises:
             SlurmError: scancel refused, or the controller stayed away.
         """
-        where = [f"--clusters={cluster}"] if cluster else []
-        done = self._patient(["scancel", *where, *job_ids])
+        done = self._patient(["scancel", *_at(cluster), *job_ids])
         if done.returncode:
             raise SlurmError(
                 f"scancel: {_last_line(done.stderr) or f'exit code {done.returncode}'}. Nothing is certain."
@@ -246,6 +244,10 @@ def _parse_id(text: str) -> Submitted | None:
         if match := re.fullmatch(r"\s*(\d+)(?:;(\S+))?\s*", line):
             return Submitted(match[1], match[2])
     return None
+
+
+def _at(cluster: str | None) -> list[str]:
+    return [f"--clusters={cluster}"] if cluster else []
 
 
 def _bases(job_ids: Sequence[str]) -> str:

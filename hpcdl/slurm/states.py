@@ -167,11 +167,19 @@ def submitting(when: str) -> Verdict:
     )
 
 
+def never_arrived(when: str) -> Verdict:
+    """Return the verdict on a run whose submission, begun at `when`, got no answer, and Slurm has no job of it."""
+    cause = f"sbatch was called at {when}, its answer never came, and Slurm has no job with its script"
+    return Verdict(State.LOST, cause, "squeue: no such job", "hpcdl rerun RUN")
+
+
 def _active(seen: SlurmJob, own: Exit | None, attempted: bool) -> Verdict:
     state = ACTIVE[seen.state]
     if state is State.PENDING and attempted:
         state = State.REQUEUED
     if state in (State.PENDING, State.REQUEUED):
+        if seen.source == "sacct":  # which does not tell why
+            return Verdict(state, None, seen.evidence)
         words, remedy = reasons.in_words(seen.reason)
         return Verdict(state, words, seen.evidence, remedy)
     if state is State.COMPLETING and own and own.decision == "finished":

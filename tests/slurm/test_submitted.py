@@ -144,7 +144,9 @@ def ended(slurm: Slurm) -> User:
     return user
 
 
-@pytest.mark.parametrize("there", [PROGRAMS, ("squeue", "scontrol"), ("squeue",), ("sacct",)], ids=",".join)
+@pytest.mark.parametrize(
+    "there", [PROGRAMS, ("squeue", "scontrol"), ("squeue",), ("scontrol",), ("sacct",)], ids=",".join
+)
 def test_every_ending_is_told_apart_by_whichever_program_is_there(ended: User, there: tuple[str, ...], tmp_path: Path):
     runs = ended.folder / f"runs-{'-'.join(there)}"
     shutil.copytree(ended.folder / "runs", runs)  # so that no answer is kept from an earlier look
@@ -189,16 +191,15 @@ def test_status_says_why_and_what_to_do(ended: User):
 
 def test_a_failed_run_is_done_again_from_its_record(ended: User):
     (bad,) = (ended.folder / "runs").glob("bad-*")
-    done = ended.hpcdl("rerun", f"runs/{bad.name}", "--wait", "--runs", "again")
-    assert done.returncode == 1
-    assert "FAILED" in done.stdout
+    ended.must("rerun", f"runs/{bad.name}", "--runs", "again")
     (again,) = (ended.folder / "again").iterdir()
+    ended.wait(again, "FAILED")
     old, new = (json.loads((run / "record.json").read_text()) for run in (bad, again))
     assert (old["job_digest"], old["submitted"]["site"]) == (new["job_digest"], new["submitted"]["site"])
     old["submitted"] |= {"hpcdl": "0.0.1", "site_digest": "0"}
     old["git"] = {"commit": "1234567", "dirty": True}
     (again / "record.json").write_text(json.dumps(old))
-    said = ended.hpcdl("rerun", f"again/{again.name}", "--set", "command=true", "--wait", "--runs", "again").stderr
+    said = ended.hpcdl("rerun", f"again/{again.name}", "--set", "command=[id]", "--runs", "again").stderr
     for note in (
         "git commit was 1234567",
         "changes that were in no commit",
@@ -335,7 +336,8 @@ def test_only_the_failed_tasks_of_an_array_are_submitted_again(user: User):
     }
     for end in "12":
         (user.folder / end).touch()
-    said = user.must("submit", "--failed-only", str(array), "--wait")
+    said = user.must("submit", "--failed-only", str(array))
+    assert user.hpcdl("watch", str(array), "--interval", "1").returncode == 0
     again = re.search(r"Submitted job (\d+), an array of 2 tasks", said)[1]  # type: ignore[index]
     ids = [status["job_id"] for status in user.status(str(array)).values()]
     assert ids == [f"{job_id}_0", f"{again}_1", f"{job_id}_2", f"{again}_3"]
@@ -350,7 +352,8 @@ def test_logs_are_followed_through_a_requeue(user: User):
     seen: list[str] = []
     following = threading.Thread(target=lambda: seen.append(user.must("logs", "-f", f"runs/{run.name}")))
     following.start()
-    wait_until(lambda: bool(read_attempts(run)), 60, "the run to begin")
+    log = run / f"again_out.{job_id}"
+    wait_until(lambda: log.exists() and "start 0" in log.read_text(), 60, "the run to begin")
     user.slurm.out("scontrol", "requeue", job_id)
     waiting = user.wait(run, "REQUEUED")
     assert "after a requeue" in waiting["cause"]
