@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from hpcdl.collector import OUTCOMES, Row, collect_rows
 from hpcdl.collector.explain import explained
-from hpcdl.collector.formats import writer
-from hpcdl.collector.table import build
+from hpcdl.collector.formats import SUFFIXES, writer
+from hpcdl.collector.table import Request, build
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 PIECES = [
@@ -175,3 +175,28 @@ def test_a_hostile_file_name_stays_text(tmp_path, capsys):
         result = CliRunner().invoke(app, ["collect", str(tmp_path), "--format", form])
         assert result.exit_code == 0
         assert not CONTROL.search(result.output)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        '{"outcome": "completed", "run": "x", "metric.a": 1}',
+        '{"train": {"a": NaN, "b": [NaN, {"c": [1]}], "d": 1e999, "\\u001b[31m": "=1+1"}}',
+        '{"train": ' + "[" * 3000 + "]" * 3000 + "}",  # Python follows some 1,000
+        '{"train": ' + '{"a": ' * 900 + "1" + "}" * 900 + "}",
+    ],
+)
+def test_a_record_that_is_no_job_changes_no_column_and_breaks_no_format(tmp_path, job):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "record.json").write_text('{"status": "aborted", "reason": "died", "ranks": 2, "job": ' + job + "}")
+    places = [{"rank": {"x": math.nan}, "host": [1], "device": "a\x1b"}, 7, {"rank": 10**30}]
+    start = {"event": "run_start", "ranks": 2, "rank_map": places}
+    end = {"event": "run_end", "status": "aborted", "images_per_s_per_rank": [math.nan, "x"]}
+    (folder / "metrics.jsonl").write_text(json.dumps(start) + "\n" + json.dumps(end) + "\n")
+    rows = collect_rows([folder], lambda text: None)
+    assert (rows[0].outcome, rows[0].as_dict()["outcome"], rows[0].as_dict()["run"]) == ("crash", "crash", "run")
+    for request in (Request(), Request(ranks=True), Request(epochs=True), Request(repeats=True, speedup=True)):
+        for name in SUFFIXES.values():
+            text = writer(name)(build(rows, request))
+            assert isinstance(text, bytes) or not CONTROL.search(text)

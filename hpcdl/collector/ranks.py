@@ -21,7 +21,11 @@ def of_events(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     places, rates = found.get("rank_map"), found.get("images_per_s_per_rank")
     if not isinstance(places, list):
         return []
-    ranks = [{name: place.get(name) for name in RANK_COLUMNS} for place in places if isinstance(place, dict)]
+    ranks = [{name: _plain(place.get(name)) for name in RANK_COLUMNS} for place in places if isinstance(place, dict)]
     if isinstance(rates, list) and len(rates) == len(ranks):
-        ranks = [rank | {"rank_images_per_s": rate} for rank, rate in zip(ranks, rates, strict=True)]
+        ranks = [rank | {"rank_images_per_s": _plain(rate)} for rank, rate in zip(ranks, rates, strict=True)]
     return ranks
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float) else None  # metrics.jsonl may come from anywhere

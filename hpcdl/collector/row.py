@@ -136,4 +136,5 @@ class Row:
         values["evidence"] = evidence.text if evidence else None
         values["expect"] = self.expect
         row = {column: values[column] for column in COLUMNS}
-        return {**row, **{f"metric.{name}": value for name, value in sorted(self.metrics.items())}, **self.settings}
+        row |= {f"metric.{name}": value for name, value in sorted(self.metrics.items())}
+        return row | {name: value for name, value in self.settings.items() if name not in row}

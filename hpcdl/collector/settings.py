@@ -13,13 +13,18 @@ SEED = "train.seed"
 def flat(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a job by dotted key, those that are not given left out.
 
+    The job comes from a file that may have been changed by anyone: what it says need not be a job.
+
     >>> flat({"name": "x", "train": {"optimizer": {"name": "adam", "momentum": None}}, "command": ["a", "b"]})
     {'train.optimizer.name': 'adam', 'command': '["a", "b"]'}
     """
     values: dict[str, Any] = {}
-    for key, value in job.items():
-        if key not in RESULTS_DO_NOT_HANG_ON:
-            _flatten(str(key), value, values)
+    try:
+        for key, value in job.items():
+            if key not in RESULTS_DO_NOT_HANG_ON:
+                _flatten(str(key), value, values)
+    except RecursionError:
+        return {}  # nested deeper than any job is
     return values
 
 

@@ -1,15 +1,17 @@
 """Plots by matplotlib: inline SVG for the page, PNG, SVG and PDF for papers."""
 
 import io
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hpcdl.errors import CollectError
-from hpcdl.report.series import MOST_NAMED, Plot
+from hpcdl.report.series import MOST_NAMED, Line, Plot, mean_and_range
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLORS = ("#0072b2", "#d55e00", "#007a5a", "#aa4499", "#8c6d00", "#4b4b9b")
@@ -21,12 +23,16 @@ IN_PAGE = {color: f"var(--line-{number})" for number, color in enumerate(COLORS)
     GRID: "var(--grid)",
 }
 """The page's own colours, which are others in the dark."""
-SIZE = (5.0, 3.4)
-"""Inches: text stays readable where the page is a phone's, and in a column of a paper."""
+WIDTH, HEIGHT = 5.0, 3.0
+"""Inches, without the legend: text stays readable where the page is a phone's, and in a column of a paper."""
+LEGEND_LINE = 0.19
+"""Inches that a line of the legend takes."""
+LEGEND_COLUMNS = {3: 12, 2: 30}
+"""How many entries stand side by side, by the characters of the longest."""
 WIDE = 8
 """Where the largest run has more than so many times the ranks of the smallest, both axes are logarithmic."""
-LONG_LABEL = 18
-"""Longer labels stand below each other."""
+MOST_MARKERS = 30
+"""Lines with more points have no markers."""
 DPI = 200
 SUFFIXES = ("png", "svg", "pdf")
 NO_DATES: Mapping[str, dict[str, Any]] = {
@@ -48,7 +54,7 @@ def figure(plot: Plot) -> "Figure":
         from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
     except ImportError:
         raise CollectError("plots need matplotlib; install it with `pip install 'hpcdl[report]'`.") from None
-    made = Figure(figsize=SIZE, layout="constrained")
+    made = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = made.add_subplot()
     groups = {line.group for line in plot.lines}
     named = len(groups) <= MOST_NAMED
@@ -56,23 +62,12 @@ def figure(plot: Plot) -> "Figure":
         ends = [min(line.x[0] for line in plot.lines), max(line.x[-1] for line in plot.lines)]
         steps = [ends[0] * (ends[1] / ends[0]) ** (part / 50) for part in range(51)]
         axes.plot(steps, [plot.ideal(x) for x in steps], color=INK, linewidth=1, linestyle=":", label="ideal")
-    labelled: set[int] = set()
-    for line in plot.lines:
-        color = COLORS[line.group % len(COLORS)] if named else COLORS[0]
-        style: dict[str, Any] = {
-            "color": color,
-            "linestyle": "--" if line.dashed else "-",
-            "linewidth": 1.8 if named else 0.8,
-            "alpha": 1 if named else 0.5,
-            "marker": MARKERS[line.group % len(MARKERS)] if named and len(line.x) <= 30 else "",
-            "markersize": 4.5,
-            "label": line.label if named and not line.dashed and line.group not in labelled else None,
-        }
-        if any(line.errors):
-            axes.errorbar(line.x, line.y, yerr=[error or 0 for error in line.errors], capsize=3, **style)
-        else:
-            axes.plot(line.x, line.y, **style)
-        labelled.add(line.group)
+    if named:
+        for members in _groups(plot):
+            _draw(axes, members)
+    else:
+        for line in plot.lines:
+            axes.plot(line.x, line.y, color=COLORS[0], linestyle=_style(line), linewidth=0.8, alpha=0.5)
     if plot.by_size:
         sizes = sorted({x for line in plot.lines for x in line.x})
         if sizes[-1] / sizes[0] > WIDE:
@@ -98,12 +93,63 @@ def figure(plot: Plot) -> "Figure":
     for place in ("left", "bottom"):
         axes.spines[place].set_color(INK)
     axes.tick_params(colors=INK)
-    if axes.get_legend_handles_labels()[0]:
-        columns = 1 if any(len(line.label) > LONG_LABEL for line in plot.lines) else 3
-        legend = made.legend(loc="outside upper left", ncols=columns, frameon=False, labelcolor=INK, fontsize="small")
+    handles = [*axes.get_legend_handles_labels()[0], *_keys(plot, named)]
+    if handles:
+        longest = max(len(handle.get_label()) for handle in handles)
+        columns = next((number for number, most in LEGEND_COLUMNS.items() if longest <= most), 1)
+        made.set_figheight(HEIGHT + LEGEND_LINE * math.ceil(len(handles) / columns))
+        form: dict[str, Any] = {"loc": "outside upper left", "ncols": columns, "frameon": False}
+        legend = made.legend(handles=handles, labelcolor=INK, fontsize="small", **form)
         for text in legend.get_texts():
             text.set_parse_math(False)  # a name with $ is no formula
     return made
+
+
+def _groups(plot: Plot) -> list[list[Line]]:
+    """Return the lines that are drawn as one: those of a group, training and validation apart."""
+    groups: dict[tuple[int, bool], list[Line]] = {}
+    for line in plot.lines:
+        groups.setdefault((line.group, line.dashed), []).append(line)
+    return list(groups.values())
+
+
+def _draw(axes: "Axes", lines: Sequence[Line]) -> None:
+    """Draw repeats as their mean, between the lowest and the highest; a line with deviations gets bars."""
+    first = lines[0]
+    x, mean, lowest, highest = mean_and_range(lines)
+    style: dict[str, Any] = {
+        "color": COLORS[first.group % len(COLORS)],
+        "linestyle": _style(first),
+        # Each group is drawn finer than the one before: what lies under it is still seen.
+        "linewidth": max(1.0, (1.6 if first.dashed else 2.6) - 0.4 * first.group),
+        "marker": MARKERS[first.group % len(MARKERS)] if len(x) <= MOST_MARKERS and not first.dashed else "",
+        "markersize": max(3.0, 7.0 - 1.2 * first.group),
+        "label": None if first.dashed else first.label,
+    }
+    if any(first.errors):
+        axes.errorbar(x, mean, yerr=[error or 0 for error in first.errors], capsize=3, **style)
+        return
+    axes.plot(x, mean, **style)
+    if len(lines) > 1:
+        axes.fill_between(x, lowest, highest, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def _style(line: Line) -> Literal["-", "--"]:
+    return "--" if line.dashed else "-"
+
+
+def _keys(plot: Plot, named: bool) -> list[Any]:
+    """Return what the legend says of the kinds of line."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    keys: list[Any] = []
+    if any(line.dashed for line in plot.lines):
+        keys.append(Line2D([], [], color=INK, linestyle="-", linewidth=1.2, label="training"))
+        keys.append(Line2D([], [], color=INK, linestyle="--", linewidth=1.2, label="validation"))
+    if named and any(len(lines) > 1 for lines in _groups(plot)):
+        keys.append(Patch(facecolor=INK, alpha=0.2, label="lowest to highest of n runs"))
+    return keys
 
 
 def files(plot: Plot) -> Iterator[tuple[str, bytes]]:

@@ -1,5 +1,6 @@
 """The numbers behind the plots."""
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -32,7 +33,7 @@ class Line:
     """Standard deviations of y, where there are some."""
     dashed: bool = False
     group: int = 0
-    """Lines of one group have the same colour."""
+    """Lines of one group have the same colour: they are drawn as their mean, between the lowest and the highest."""
 
 
 @dataclass
@@ -73,13 +74,12 @@ def curves(rows: Sequence[Row]) -> list[Plot]:
         if not lines:
             continue
         of_all = f"{len(drawn)} of {len(trained)} runs, the table's first" if len(drawn) < len(trained) else ""
-        validated = "; dashed: validation" if any(line.dashed for line in lines) else ""
         plots.append(
             Plot(
                 name=f"curves-{measure}",
                 title=f"{measure.capitalize()} by epoch" + (f" ({of_all})" if of_all else ""),
                 x_label="epoch",
-                y_label=f"training {measure}{validated}",
+                y_label=measure,
                 lines=lines,
                 description=_described(lines, measure),
             )
@@ -109,6 +109,17 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         return list(points)
     last = len(points) - 1
     return [points[round(number * last / (MOST_POINTS - 1))] for number in range(MOST_POINTS)]
+
+
+def mean_and_range(lines: Sequence[Line]) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Return x, the mean of the lines there, their lowest and their highest value."""
+    values: dict[float, list[float]] = {}
+    for line in lines:
+        for x, y in zip(line.x, line.y, strict=True):
+            values.setdefault(x, []).append(y)
+    at = sorted(values)
+    found = [values[x] for x in at]
+    return at, list(map(statistics.fmean, found)), list(map(min, found)), list(map(max, found))
 
 
 def _described(lines: Sequence[Line], measure: str) -> str:
@@ -141,17 +152,16 @@ def scaling(rows: Sequence[Row], group_by: Sequence[str] = ()) -> list[Plot]:
         errors = [None if deviation is None else deviation / base for deviation in deviations]
         per_rank = [smallest / rank for rank in ranks]
         name = _series_name(group, number)
-        speedups.append(Line(name, name, ranks, speedup, errors, group=number))
+        label = f"{name}, mean ± standard deviation" if any(errors) else name
+        speedups.append(Line(name, label, ranks, speedup, errors, group=number))
         scaled = [None if error is None else error * part for error, part in zip(errors, per_rank, strict=True)]
         efficiency = [value * part for value, part in zip(speedup, per_rank, strict=True)]
-        efficiencies.append(Line(name, name, ranks, efficiency, scaled, group=number))
+        efficiencies.append(Line(name, label, ranks, efficiency, scaled, group=number))
     smallest = min(line.x[0] for line in speedups)
-    spread = "; bars: standard deviation" if any(any(line.errors) for line in speedups) else ""
     text = "Line chart. The numbers are in the table below the chart."
-    up, part = f"speed-up{spread}", f"efficiency{spread}"
     return [
-        Plot("speedup", "Speed-up by ranks", "ranks", up, speedups, lambda ranks: ranks / smallest, True, text),
-        Plot("efficiency", "Efficiency by ranks", "ranks", part, efficiencies, lambda ranks: 1, True, text),
+        Plot("speedup", "Speed-up by ranks", "ranks", "speed-up", speedups, lambda ranks: ranks / smallest, True, text),
+        Plot("efficiency", "Efficiency by ranks", "ranks", "efficiency", efficiencies, lambda ranks: 1, True, text),
     ]
 
 

@@ -80,7 +80,10 @@ def read(folder: Path, file: str = RECORD_FILE) -> dict[str, Any]:
         OSError: there is none.
         ValueError: it is no JSON object.
     """
-    record = json.loads((folder / file).read_text(encoding="utf-8"))
+    try:
+        record = json.loads((folder / file).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{folder / file}: nested deeper than any record") from None
     if not isinstance(record, dict):
         raise ValueError(f"{folder / file}: not a JSON object")
     return record

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from hpcdl.cli import app
 from hpcdl.collector import Row, collect_rows
 from hpcdl.report.plots import SUFFIXES, figure, files, inline_svg
-from hpcdl.report.series import MOST_CURVES, MOST_POINTS, curves, scaling, thinned
+from hpcdl.report.series import MOST_CURVES, MOST_POINTS, Line, Plot, curves, mean_and_range, scaling, thinned
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,18 @@ def test_curves_are_the_epochs_of_the_runs(rows):
     assert (first.dashed, validation.dashed, validation.y[0]) == (False, True, 1.1)
     assert [line.label for line in loss.lines[::6]][:3] == ["1 rank (n=3)", "2 ranks (n=3)", "4 ranks (n=4)"]
     assert [line.x for line in loss.lines if line.name == "mnist-bad"] == [[1], [1]]
+
+
+def test_repeats_are_drawn_as_their_mean_between_lowest_and_highest():
+    lines = [Line("a", "l", [1, 2, 3], [0.0, 4.0, 5.0]), Line("b", "l", [1, 2], [2.0, 2.0])]
+    assert mean_and_range(lines) == ([1, 2, 3], [1.0, 3.0, 5.0], [0.0, 2.0, 5.0], [2.0, 4.0, 5.0])
+    plot = Plot("p", "t", "epoch", "loss", [*lines, Line("c", "m", [1], [7.0], group=1)])
+    drawn = figure(plot)
+    (axes,) = drawn.axes
+    assert [line.get_ydata().tolist() for line in axes.get_lines()] == [[1.0, 3.0, 5.0], [7.0]]
+    assert len(axes.collections) == 1
+    names = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert names == ["l", "m", "lowest to highest of n runs"]
 
 
 def test_scaling_is_mean_and_deviation_of_the_repeats(rows):
