@@ -11,7 +11,7 @@ export VENV
 help:
 	@echo "make mnist   train the lecture's CNN on 2 MPI ranks on MNIST and print the result table"
 	@echo "make test    run the whole test suite"
-	@echo "make bench   measure hpcdl beside other programs; results in BENCH=$(BENCH)/ (15 GB of disk in TMPDIR, 20 minutes)"
+	@echo "make bench   measure hpcdl beside other programs; results in BENCH=$(BENCH)/; takes up to 15 GB of TMPDIR"
 	@echo "make env     only make the environment in $(VENV); see envs/setup.sh for MPI=site and GPU=nccl"
 	@echo "make lock    choose the versions in envs/constraints.txt anew"
 

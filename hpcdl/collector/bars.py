@@ -7,7 +7,6 @@ at once, by numpy; what it passes over is exactly what reading state by state wo
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ KERAS_2 = re.compile(rb" *\d+/(\d+) ?\[")
 KERAS_3 = re.compile(rb"((?:\x1b\[1m)? *)(\d+)/(\d+|Unknown)(?:\x1b| )")
 BEGINS_AS_KERAS_3 = re.compile(rb"(?:\x1b\[1m)? *\d+/")
 COUNT = b" 0123456789"
-NOT_BRACKET = bytes(set(range(256)) - set(b"]"))
 
 MOST_MOULDS = 4
 WORTH = 0.02
@@ -62,8 +60,10 @@ class Mould(NamedTuple):
     """Where the count of steps (or the percentage) stands: spaces, then digits."""
     full: bytes = b""
     """How the count of a full bar ends."""
-    ends: bytes | None = None
-    """The last byte is one of these; None for any."""
+    ends: bytes = b""
+    """The last byte is one of these, where there are any."""
+    never: bytes = b""
+    """The last byte is none of these."""
     longest: int | None = None
     """Its bytes are fewer."""
 
@@ -83,9 +83,10 @@ def mould(piece: bytes) -> Mould | None:
         inside = (piece.index(INSIDE), INSIDE)
         if match := KERAS_2.match(piece):
             slash = piece.index(b"/")
-            found = Mould(((slash, piece[slash : match.end()]), inside), (0, slash), b"", INSIDE_ENDS, LONGEST)
+            total = (slash, piece[slash : match.end()])
+            found = Mould((total, inside), (0, slash), ends=INSIDE_ENDS, longest=LONGEST)
         elif piece[:1] not in (b" ", *(b"%d" % digit for digit in range(10))):
-            found = Mould(((0, piece[:1]), inside), (0, 0), b"", INSIDE_ENDS, LONGEST)
+            found = Mould(((0, piece[:1]), inside), ends=INSIDE_ENDS, longest=LONGEST)
     elif key.startswith(HEAVY) and (match := KERAS_3.match(piece)):
         start, slash = len(match[1].rstrip(b" ")), match.end(2)
         literals = ((0, piece[:start]), (slash, piece[slash : match.end()]), (piece.index(HEAVY), HEAVY))
@@ -95,7 +96,7 @@ def mould(piece: bytes) -> Mould | None:
         if not BEGINS_AS_KERAS_3.match(label) and bar - len(label) >= len(b"100"):
             found = Mould(((0, label), (bar, PERCENT)), (len(label), bar), b"100", b"]")
     elif piece[len(key) : len(key) + 1] == b"[":
-        found = Mould(((0, key + b"["),), ends=NOT_BRACKET)
+        found = Mould(((0, key + b"["),), never=b"]")
     if found and (found.steps[1] - found.steps[0] > WORD or found.shortest > LONGEST):
         return None
     return found
@@ -205,27 +206,22 @@ class View(NamedTuple):
         fits = sizes >= shape.shortest
         if shape.longest is not None:
             fits &= sizes < shape.longest
-        if shape.ends is not None:
-            fits &= _table(shape.ends)[self.data[ends - 1]]
+        last = self.data[ends - 1] if shape.ends or shape.never else sizes
+        if shape.ends:
+            fits &= np.logical_or.reduce([last == byte for byte in shape.ends])
+        for byte in shape.never:
+            fits &= last != byte
         for offset, literal in shape.literals:
             for at in range(0, len(literal), WORD):
                 part = literal[at : at + WORD]
-                found = words[starts + (offset + at)]
+                found = words[offset + at :][starts]
                 if len(part) < WORD:
                     found &= np.uint64((1 << 8 * len(part)) - 1)
                 fits &= found == np.uint64(int.from_bytes(part, "little"))
         first, behind = shape.steps
         if first < behind:
-            fits &= _counts(words[starts + first], behind - first, shape.full)
+            fits &= _counts(words[first:][starts], behind - first, shape.full)
         return fits
-
-
-@lru_cache
-def _table(allowed: bytes) -> "np.ndarray":
-    """Return for each of the 256 bytes whether it is allowed."""
-    import numpy as np
-
-    return np.isin(np.arange(256), list(allowed))
 
 
 def _counts(words: "np.ndarray", width: int, full: bytes) -> "np.ndarray":

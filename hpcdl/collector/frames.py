@@ -33,7 +33,6 @@ GLUED = re.compile(
     r"(?<=\S)(?=slurmstepd(?:-\S+)?: |srun: (?:error|Job|Force)|=>> PBS: |WARNING: One or more tensors|"
     r"Traceback \(most recent call last\))|(?<=[\d\])s])(?=/[\w./-]{1,200}/slurm_script: line \d+:)|(?<=\])(?=\{')"
 )
-GLUED_MARKS = ("slurm", "srun: ", "=>> PBS", "WARNING: One", "Traceback (", "]{'")
 RANK = re.compile(
     # Open MPI, PMIx, horovodrun, SageMaker: [1,0]<stdout>: with a time stamp before it or not
     r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})?"
@@ -192,6 +191,12 @@ def _rank(text: str) -> tuple[int | None, str]:
     return rank, text
 
 
+def _may_be_glued(text: str) -> bool:
+    """Tell cheaply whether GLUED can match. Written out, since it is asked for every piece."""
+    begun = "slurm" in text or "srun: " in text or "=>> PBS" in text or "Traceback (" in text
+    return begun or "WARNING: One" in text or "]{'" in text
+
+
 def _clean(number: int, piece: bytes) -> Iterator[Frame]:
     """Yield the frames of a piece: one, or several where messages are glued together."""
     if b"\x1b" in piece:
@@ -201,7 +206,7 @@ def _clean(number: int, piece: bytes) -> Iterator[Frame]:
         text = text.removeprefix("\ufeff")
     if not text.isprintable():
         text = LEFT_OVER.sub("", text)
-    for part in GLUED.split(text) if any(mark in text for mark in GLUED_MARKS) else (text,):
+    for part in GLUED.split(text) if _may_be_glued(text) else (text,):
         rank, part = _rank(part)
         if part[:1] in ("#", ">"):
             part = QUOTED.sub("", part, count=1)
