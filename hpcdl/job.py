@@ -171,7 +171,8 @@ class Job(Section):
         for column, text in self.expect.items():
             match = EXPECTATION.fullmatch(text)
             assert match, "checked by _expectations"
-            value = result.get(column, result.get(f"metric.{column}"))
+            plain = column.removeprefix("metric.")
+            value = result.get(plain, result.get(f"metric.{plain}"))
             if value is None or not COMPARISONS[match[1]](value, float(match[2])):
                 missed.append(f"{column} is {value}, expected {text}")
         return missed

@@ -185,6 +185,27 @@ def test_a_run_that_was_continued_counts_its_epochs_once(finished):
     assert (row.outcome, row.epochs_done, row.best_epoch, row.test_accuracy) == ("completed", 2, 1, 0.9927)
 
 
+def test_metrics_without_a_column_of_their_own_follow_and_can_be_expected(finished):
+    known = record.read(finished)
+    known["job"]["expect"] = {"test_top5_accuracy": ">= 0.999", "metric.test_mae": "< 0.1"}
+    record.update(finished, job=known["job"])
+    epoch = {**EPOCHS[1], "mae": 0.3, "top5_accuracy": 0.98, "val_top5_accuracy": 0.97}
+    write_events(
+        finished,
+        ("run_start", {"ranks": 2}),
+        ("epoch", epoch),
+        ("test", {"test_top5_accuracy": 0.99, "test_mae": 0.05}),
+    )
+    (row,) = collect_rows([finished], print)
+    assert {name: row.metrics[name] for name in ("mae", "top5_accuracy", "val_top5_accuracy")} == {
+        "mae": 0.3,
+        "top5_accuracy": 0.98,
+        "val_top5_accuracy": 0.97,
+    }
+    assert (row.metrics["test_top5_accuracy"], row.metrics["test_mae"]) == (0.99, 0.05)
+    assert row.unmet == ["test_top5_accuracy is 0.99, expected >= 0.999"]
+
+
 def test_without_a_record_the_metrics_tell(finished):
     (finished / record.RECORD_FILE).unlink()
     rows, warnings = rows_of(finished)

@@ -40,7 +40,7 @@ def test_the_template_extends_ours(tmp_path):
     (tmp_path / "job.yaml").write_text(blocks("jobs.md", "yaml")[1])
     settings = Settings.model_validate({"folders": {"templates": str(tmp_path)}})
     script = render(load_job(tmp_path / "job.yaml"), "job.yaml", load_site("generic"), settings)
-    assert "\nnvidia-smi\nsrun " in script
+    assert "\n    nvidia-smi\n    await srun " in script
 
 
 def test_the_plan_is_what_the_command_prints(tmp_path):

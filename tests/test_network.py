@@ -5,6 +5,7 @@ import pytest
 from hpcdl.errors import JobFileError
 from hpcdl.job import load_job
 from hpcdl.run.folder import JOB_FILE, make_run_folder
+from hpcdl.slurm.preflight.network import check_network
 
 JOB = """
 name: one
@@ -56,3 +57,27 @@ def test_a_wrong_network_is_refused_where_the_file_is_read(tmp_path, model, text
         load(tmp_path, model)
     assert str(raised.value).startswith(f"{tmp_path}/job.yaml:4: train.model")
     assert str(raised.value).endswith(text)
+
+
+def test_the_preflight_looks_for_an_own_module_as_a_rank_does(tmp_path, monkeypatch):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "work" / "package").mkdir(parents=True)
+    (tmp_path / "beside" / "nets_beside.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "work" / "package" / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path / "work")
+    job_file = tmp_path / "beside" / "job.yaml"
+
+    def found(model):
+        return [(problem.what, problem.stops) for problem in check_network(load(tmp_path / "beside", model), job_file)]
+
+    for model in ("mlp", "nets_beside:net", "package.nets:net", "keras_or_any.nets:net"):
+        expected = model == "keras_or_any.nets:net"
+        assert bool(found(model)) is expected, model
+    assert found("nets_besides:net") == [
+        (
+            f"train.model: there is no module nets_besides in {tmp_path}/work or {tmp_path}/beside, "
+            "nor among the packages of this Python",
+            False,
+        )
+    ]
+    assert found("json:loads") == []

@@ -65,6 +65,12 @@ def test_the_wheel_holds_every_module(wheel):
     assert packed == own
 
 
+def test_the_wheel_holds_what_the_report_is_made_of(wheel):
+    own = {f"hpcdl/report/{path.name}" for path in (ROOT / "hpcdl" / "report").glob("page.*")}
+    assert len(own) == 4
+    assert own <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_metadata(wheel):
     with zipfile.ZipFile(wheel) as file:
         (metadata,) = (file.read(name).decode() for name in file.namelist() if name.endswith("/METADATA"))

@@ -3,15 +3,19 @@
 Slurm's programs are small stand-ins; tests/slurm/test_submit.py has the real ones.
 """
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from hpcdl.cli import main
 from hpcdl.run import record
 
 ROOT = Path(__file__).parent.parent
@@ -38,14 +42,27 @@ def put(here: Path, name: str, body: str) -> None:
 
 
 def hpcdl(here: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Call the command line in this process, which has imported it, as a person would in the folder `here`."""
     (here / "tools").mkdir(exist_ok=True)
     for tool in ("git", "bash"):  # and nothing else: this machine may have a Slurm
         if not (here / "tools" / tool).exists():
             (here / "tools" / tool).symlink_to(shutil.which(tool) or tool)
-    path = f"{here / 'bin'}:{here / 'tools'}"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": path} | variables
-    command = [sys.executable, "-m", "hpcdl", *words]
-    return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    environment = {"PATH": f"{here / 'bin'}:{here / 'tools'}", **variables}
+    out, err, before, code = io.StringIO(), io.StringIO(), Path.cwd(), 0
+    os.chdir(here)
+    try:
+        with (
+            mock.patch.dict(os.environ, environment),
+            mock.patch.object(sys, "argv", ["hpcdl", *words]),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def submitted(here: Path, *words: str, **variables: str) -> Path:

@@ -67,6 +67,7 @@ def _of_job(job_file: Path, site: str | None, changes: list[str]):  # type: igno
     from hpcdl.site import load_site
     from hpcdl.slurm.preflight.check import preflight
     from hpcdl.slurm.preflight.data import check_data
+    from hpcdl.slurm.preflight.network import check_network
     from hpcdl.slurm.preflight.problem import Problem
 
     settings = load_settings()
@@ -76,7 +77,7 @@ def _of_job(job_file: Path, site: str | None, changes: list[str]):  # type: igno
         text = script.render(job, str(job_file), profile, settings, changes)
     except SiteError as error:
         return [Problem("site", str(error).rstrip("."), "change the job, or choose another site")]
-    data = list(check_data(job, profile))
+    data = [*check_data(job, profile), *check_network(job, job_file)]
     if profile.scheduler != "slurm":
         return data  # no sbatch reads the script
     with tempfile.TemporaryDirectory() as folder:

@@ -12,8 +12,6 @@ import typer
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from rich.console import Console
-
     from hpcdl.collector import Row
     from hpcdl.collector.table import Request, Table
 
@@ -186,7 +184,8 @@ def _print(table: "Table", format_: str) -> None:
     if format_ == "table":
         from hpcdl.collector.formats import terminal
 
-        terminal.show(table, _console())
+        for line in terminal.lines(table, _width()):
+            print(line)
         return
     text = writer(format_)(table)
     if isinstance(text, bytes):
@@ -195,37 +194,25 @@ def _print(table: "Table", format_: str) -> None:
         sys.stdout.write(text)
 
 
-def _console() -> "Console":
-    from rich.console import Console
+def _width() -> int | None:
+    """Return the characters of the terminal; None for a file or a pipe, which have no width."""
+    import shutil
 
-    from hpcdl.collector.formats.terminal import NO_WIDTH
-
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = NO_WIDTH
-    return console
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return shutil.get_terminal_size().columns
+    return None
 
 
 def _watch(read: "Callable[[bool], list[Row]]", request: "Request", interval_s: float) -> None:
     """Show the table anew while a run is running: redrawn on a terminal, else one line for each change."""
     import time
 
-    from hpcdl.collector.formats import terminal
-    from hpcdl.collector.table import build
     from hpcdl.collector.watch import changes
 
-    console = _console()
     rows = read(False)
     try:
-        if console.is_terminal:
-            from rich.live import Live
-
-            with Live(console=console, transient=True, auto_refresh=False) as live:
-                while _is_running(rows):
-                    table = build(rows, request)
-                    live.update(terminal.grid(table, terminal.fitting(table, console.width)), refresh=True)
-                    time.sleep(interval_s)
-                    rows = read(True)
+        if sys.stdout.isatty():
+            _redraw(rows, read, request, interval_s)
             return
         told: dict[str, str] = {}
         while True:
@@ -237,6 +224,23 @@ def _watch(read: "Callable[[bool], list[Row]]", request: "Request", interval_s: 
             rows = read(True)
     except KeyboardInterrupt:
         return  # the table of what is known by now follows
+
+
+def _redraw(rows: "list[Row]", read: "Callable[[bool], list[Row]]", request: "Request", interval_s: float) -> None:
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from hpcdl.collector.formats import terminal
+    from hpcdl.collector.table import build
+
+    with Live(console=Console(highlight=False), transient=True, auto_refresh=False) as live:
+        while _is_running(rows):
+            live.update(Text("\n".join(terminal.lines(build(rows, request), _width()))), refresh=True)
+            time.sleep(interval_s)
+            rows = read(True)
 
 
 def _is_running(rows: "list[Row]") -> bool:

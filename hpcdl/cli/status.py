@@ -21,7 +21,7 @@ NAMES = typer.Argument(
 )
 COLOURS = {"COMPLETED": "green", "RUNNING": "cyan", "PENDING": "yellow", "REQUEUED": "yellow", "UNKNOWN": "magenta"}
 """By state; others that have ended are red."""
-PATIENCE_S = (2, 5)
+PATIENCE_S = (1, 3)
 """Seconds between tries to reach the controller: what is known is shown soon, whether it answers or not."""
 
 

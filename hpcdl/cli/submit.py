@@ -141,7 +141,7 @@ def _submit(
     for warning in warnings:
         typer.echo(f"warning: --dependency: {warning}", err=True)
     prepared = prepare(job, job_file, profile, find_site(site_name, own), settings, runs, asked or None)
-    if _stops(job, prepared.script, prepared.text, profile, slurm) and not force:
+    if _stops(job, job_file, prepared.script, prepared.text, profile, slurm) and not force:
         shutil.rmtree(prepared.folder)
         typer.echo("error: not submitted. Correct what stands above, or go on with --force.", err=True)
         raise typer.Exit(1)
@@ -153,15 +153,16 @@ def _submit(
         _watch(prepared.folder)
 
 
-def _stops(job: "Job", path: Path, text: str, site: "Site", slurm: "Slurm") -> bool:
+def _stops(job: "Job", job_file: Path, path: Path, text: str, site: "Site", slurm: "Slurm") -> bool:
     """Run the pre-flight, print what it finds, and tell whether it stops the job."""
     from hpcdl.cli.check import show
     from hpcdl.slurm.client import clean_environment
     from hpcdl.slurm.preflight.check import preflight
     from hpcdl.slurm.preflight.data import check_data
+    from hpcdl.slurm.preflight.network import check_network
 
     environment, _ = clean_environment(slurm.environ)
-    problems = list(check_data(job, site))
+    problems = [*check_data(job, site), *check_network(job, job_file)]
     if site.scheduler == "slurm":
         problems = [*preflight(text.encode(), path, site, environment), *problems]
     show(problems, err=True)

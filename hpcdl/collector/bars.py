@@ -7,6 +7,7 @@ at once, by numpy; what it passes over is exactly what reading state by state wo
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -106,21 +107,27 @@ class Skimmer:
     def __init__(self) -> None:
         self._moulds: list[Mould] = []
 
-    def passages(self, block: bytes) -> Iterator[tuple[int, int, int]]:
+    def passages(self, block: bytes, size: int) -> Iterator[tuple[int, int, int]]:
         """Yield what must be read of a block: its start, its end, and the lines that end in what is left out before it.
 
         Left out are states of a bar that are followed by another of the same bar, but for those at the start of a line
         that is drawn over: a launcher's prefix may stand there.
 
         Args:
-            block: whole pieces with the breaks behind them; at the end of a log the last one may have none.
+            block: begins with whole pieces and the breaks behind them; at the end of a log the last one may have none.
+            size: bytes of those pieces; what comes after them is not looked at.
         """
         import numpy as np
 
-        data = np.frombuffer(block, np.uint8)
-        starts, ends = _pieces(block, data)
-        drawn_over = b"\r" in block or b"\b" in block
-        bars = self._bars(block, data, starts, ends)
+        data = np.frombuffer(block, np.uint8, size)
+        newlines = data == NEWLINE
+        returns, backspaces = block.find(b"\r", 0, size) >= 0, block.find(b"\b", 0, size) >= 0
+        drawn_over = returns or backspaces
+        breaks = newlines | (data == RETURN) if returns else newlines
+        if backspaces:
+            breaks = breaks | (data == BACKSPACE)
+        starts, ends = (_between_rows if backspaces else _between)(breaks)
+        bars = self._bars(block, View(data, starts, ends))
         dropped = (bars[:-1] == bars[1:]) & (bars[:-1] != 0)
         if drawn_over:
             dropped &= (data[ends[:-1]] == NEWLINE) | (data[starts[:-1] - 1] != NEWLINE)
@@ -129,19 +136,16 @@ class Skimmer:
         at = lines = 0
         for start, stop in starts[runs].tolist():
             yield at, start, lines
-            at, lines = stop, int(np.count_nonzero(data[start:stop] == NEWLINE))
-        yield at, len(block), lines
+            at, lines = stop, int(np.count_nonzero(newlines[start:stop]))
+        yield at, size, lines
 
-    def _bars(self, block: bytes, data: "np.ndarray", starts: "np.ndarray", ends: "np.ndarray") -> "np.ndarray":
+    def _bars(self, block: bytes, view: "View") -> "np.ndarray":
         """Return which bar each piece is a state of, as a number from 1; 0 where none is known."""
         import numpy as np
 
-        view = View(
-            data, np.ndarray(len(block) + LONGEST, "<u8", block + bytes(LONGEST + WORD), strides=(1,)), starts, ends
-        )
         # Then a piece may be a state of that kind, whatever else it looks like. One byte is found ten times as fast.
         only_inside = b"T" in block and INSIDE in block
-        bars = np.zeros(len(starts), np.uint8)
+        bars = np.zeros(len(view.starts), np.uint8)
         tried, self._moulds = self._moulds, []
         while True:
             for shape in tried:
@@ -149,71 +153,79 @@ class Skimmer:
                     fits = view.fits(shape)
                     if fits.any():
                         self._moulds.append(shape)
-                        bars[fits] = len(self._moulds)
+                        bars[: len(fits)][fits] = len(self._moulds)
             left = np.flatnonzero(bars == 0)
             if len(self._moulds) >= MOST_MOULDS or len(left) <= len(bars) * WORTH:
                 return bars
             middle = left[len(left) // 2]
-            new = mould(block[starts[middle] : ends[middle]])
+            new = mould(block[view.starts[middle] : view.ends[middle]])
             if new is None or new in self._moulds or new in tried:
                 return bars
             tried = [new]
 
 
-def _pieces(block: bytes, data: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
+def _between(breaks: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
     """Return where the pieces between breaks start and end; there are no empty ones."""
     import numpy as np
 
-    breaks = data == NEWLINE
-    if b"\r" in block:
-        breaks |= data == RETURN
-    if b"\b" not in block:
-        ends = np.flatnonzero(breaks)
-        starts = np.concatenate(([0], ends + 1))
-        ends = np.append(ends, len(block))
-        some = starts < ends
-        return (starts, ends) if some.all() else (starts[some], ends[some])
-    # Half of the bytes are backspaces: only where rows of them begin and end is looked for.
-    breaks |= data == BACKSPACE
+    ends = np.flatnonzero(breaks)
+    starts = np.concatenate(([0], ends + 1))
+    ends = np.append(ends, len(breaks))
+    some = starts < ends
+    return starts[some], ends[some]
+
+
+def _between_rows(breaks: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
+    """Return the same as `_between`, faster where half of the bytes are breaks, in rows."""
+    import numpy as np
+
     borders = np.flatnonzero(breaks[1:] ^ breaks[:-1]) + 1
     if not breaks[0]:
         borders = np.concatenate(([0], borders))
     if not breaks[-1]:
-        borders = np.append(borders, len(block))
+        borders = np.append(borders, len(breaks))
     return borders[::2], borders[1::2]
 
 
 class View(NamedTuple):
-    """A block's bytes, the words of eight bytes at every offset, and where its pieces start and end."""
+    """A block's bytes, and where its pieces start and end."""
 
     data: "np.ndarray"
-    words: "np.ndarray"
     starts: "np.ndarray"
     ends: "np.ndarray"
 
     def fits(self, shape: Mould) -> "np.ndarray":
-        """Return which pieces fit the mould."""
+        """Return which pieces fit the mould; the last ones, near the end of the block, are not looked at."""
         import numpy as np
 
-        sizes = self.ends - self.starts
+        words = np.ndarray(max(len(self.data) - WORD + 1, 0), "<u8", self.data, strides=(1,))
+        known = np.searchsorted(self.starts, len(words) - shape.shortest)
+        starts, ends = self.starts[:known], self.ends[:known]
+        sizes = ends - starts
         fits = sizes >= shape.shortest
         if shape.longest is not None:
             fits &= sizes < shape.longest
         if shape.ends is not None:
-            allowed = np.zeros(256, bool)
-            allowed[list(shape.ends)] = True
-            fits &= allowed[self.data[self.ends - 1]]
+            fits &= _table(shape.ends)[self.data[ends - 1]]
         for offset, literal in shape.literals:
             for at in range(0, len(literal), WORD):
                 part = literal[at : at + WORD]
-                found = self.words[self.starts + (offset + at)]
+                found = words[starts + (offset + at)]
                 if len(part) < WORD:
                     found &= np.uint64((1 << 8 * len(part)) - 1)
                 fits &= found == np.uint64(int.from_bytes(part, "little"))
         first, behind = shape.steps
         if first < behind:
-            fits &= _counts(self.words[self.starts + first], behind - first, shape.full)
+            fits &= _counts(words[starts + first], behind - first, shape.full)
         return fits
+
+
+@lru_cache
+def _table(allowed: bytes) -> "np.ndarray":
+    """Return for each of the 256 bytes whether it is allowed."""
+    import numpy as np
+
+    return np.isin(np.arange(256), list(allowed))
 
 
 def _counts(words: "np.ndarray", width: int, full: bytes) -> "np.ndarray":
@@ -226,9 +238,8 @@ def _counts(words: "np.ndarray", width: int, full: bytes) -> "np.ndarray":
     def each(byte: int) -> "np.uint64":
         return np.uint64(int.from_bytes(bytes([byte]) * width, "little"))
 
-    low = np.uint64(4)
     values = (words & each(0xFF)) ^ each(ord("0"))  # a digit becomes 0 to 9, a space 16
-    spaces = (values >> low) & each(1)
+    spaces = (values >> np.uint64(4)) & each(1)
     # Adding 6 to a digit, 15 to a space, reaches 16 for anything else in the lower half of a byte.
     beyond = ((values & each(0x0F)) + each(6) + spaces * np.uint64(9)) & each(0x10)
     filled = spaces * np.uint64(0xFF)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from hpcdl.collector.bars import NEWLINE, Skimmer, state
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
+"""Bytes that are read at a time; the arrays of numpy for larger ones are given back and taken anew each time."""
 LARGE = 1 << 19
 """Bytes of a log from which on its bars are skimmed: fewer are read as fast as numpy is loaded."""
 LONGEST = 1 << 18
@@ -146,18 +147,21 @@ def _passages(stream: BufferedIOBase) -> Iterator[tuple[int, bool, bytes]]:
     """
     number, begins, seen = 1, True, 0
     skimmer = Skimmer()
-    for block in _blocks(stream):
-        seen += len(block)
-        for start, stop, lines in skimmer.passages(block) if seen > LARGE else [(0, len(block), 0)]:
+    for block, size in _blocks(stream):
+        seen += size
+        for start, stop, lines in skimmer.passages(block, size) if seen > LARGE else [(0, size, 0)]:
             number += lines
             passage = block[start:stop]
             yield number, block[start - 1] == NEWLINE if start else begins, BACKSPACES.sub(b"\r", passage)
             number += passage.count(b"\n")
-        begins = block[-1:] == b"\n"
+        begins = block[size - 1] == NEWLINE
 
 
-def _blocks(stream: BufferedIOBase) -> Iterator[bytes]:
-    """Yield the stream in blocks that end at a break, without NUL bytes and without what is beyond LONGEST."""
+def _blocks(stream: BufferedIOBase) -> Iterator[tuple[bytes, int]]:
+    """Yield the stream in blocks, each with the number of its bytes up to its last break.
+
+    What comes after that begins the next block. NUL bytes are left out, and what is beyond LONGEST.
+    """
     rest, skipping = b"", False
     while True:
         block = stream.read1(BLOCK)  # one read at a time: what comes before an error is not lost
@@ -170,10 +174,10 @@ def _blocks(stream: BufferedIOBase) -> Iterator[bytes]:
             first = min((at for at in map(chunk.find, BREAKS) if at >= 0), default=cut)
             chunk, cut, skipping = chunk[first:], cut - first, False
         if cut:
-            yield chunk[:cut]
+            yield chunk, cut
         if len(rest) > LONGEST:
             if not skipping:
-                yield rest[:LONGEST]
+                yield rest, LONGEST
             rest, skipping = b"", True
         if not block:
             return

@@ -273,6 +273,7 @@ def _digest(*parts: bytes) -> str:
 
 @cache
 def _code() -> bytes:
-    """Return what tells this version of the collector from others: another one may read the same files differently."""
-    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    """Return what tells this version of hpcdl from others: another one may read the same files differently."""
+    here = Path(__file__).parent
+    sources = sorted([*here.parent.glob("*.py"), *here.rglob("*.py")])
     return _digest(__version__.encode(), *(source.read_bytes() for source in sources)).encode()

@@ -201,6 +201,7 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
     row.ranks = row.ranks if row.ranks is not None else _integer(start.get("ranks"))
     row.epochs_planned = _integer(start.get("epochs"))
     row.test_loss, row.test_accuracy = _number(test.get("test_loss")), _number(test.get("test_accuracy"))
+    row.metrics |= _others(test, [f"test_{name}" for name in runlog.METRICS if name not in ("loss", "accuracy")])
     row.time_s = row.time_s if row.time_s is not None else _number(end.get("time_s"))
     row.images_per_s = _number(end.get("images_per_s"))
     for name in ("train_s", "images_per_s_std", "images_per_s_n", "images_per_s_per_rank"):
@@ -215,6 +216,8 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
         row.epoch_s = _number(last.get("epoch_s"))
         for name in EPOCH_METRICS:
             setattr(row, name, _number(last.get(name)))
+        measured = [f"{part}{name}" for part in ("", "val_") for name in runlog.METRICS]
+        row.metrics |= _others(last, [name for name in measured if name not in EPOCH_METRICS])
         validated = [event for event in done if _number(event.get("val_accuracy")) is not None]
         if validated:
             best = max(validated, key=lambda event: event["val_accuracy"])
@@ -229,6 +232,11 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
         row.partial = f"epoch {progress['epoch']} at step {progress.get('step')}" + (
             "" if loss is None else f", loss {runlog.format_metric(loss)}"
         )
+
+
+def _others(event: dict[str, Any], names: list[str]) -> dict[str, float]:
+    """Return those of the metrics that an event has and that have no column of their own."""
+    return {name: value for name in names if (value := _number(event.get(name))) is not None}
 
 
 def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[str, Any]]) -> None:

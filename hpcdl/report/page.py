@@ -96,8 +96,9 @@ def _attributes(record: Record, column: Shown) -> Markup:
     """Return what a cell is besides its text: the exact number to sort by, and a colour for good and bad."""
     value = record.values.get(column.column) if column.column else None
     if column.numeric:
-        exact = value if isinstance(value, int | float) else ""
-        return Markup(f' class="number" data-value="{exact}"')
+        if value is not None and not isinstance(value, int | float):
+            return Markup(' class="number"')  # a comparison's sides hold numbers and words: sorted as text
+        return Markup(f' class="number" data-value="{"" if value is None else value}"')
     if column.column in ("outcome", "expect") and value:
         return Markup(' class="good"') if value in ("completed", "met") else Markup(' class="bad"')
     return Markup("")

@@ -22,8 +22,8 @@ WARM_UP_BLOCKS = 1
 TEST_LINES = {
     "test_loss": "Test score",
     "test_accuracy": "Test accuracy",
-    "test_top5_accuracy": "Test top-5 accuracy",
-    "test_mae": "Test mean absolute error",
+    "test_top5_accuracy": "Test top5 accuracy",
+    "test_mae": "Test mae",
 }
 """How the last lines name the results, loss and accuracy in the words of Keras's examples and of the lecture."""
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import Measured, interleaved, run, table, write
+from harness import Measured, interleaved, measure, table, write
 from keras_logs import KINDS
 from keras_logs import write as write_log
 
@@ -75,11 +75,11 @@ def growth(folder: Path, sizes: list[int], rounds: int) -> dict[int, dict[str, M
     return found
 
 
-def many_runs(folder: Path, number: int) -> dict[str, tuple[float, float]]:
-    """Measure collects of many run folders, in seconds and MB: without an index, then with one, then again."""
+def many_runs(folder: Path, number: int) -> dict[str, Measured]:
+    """Measure collects of many run folders, once each: without an index, then with one, then again."""
     for run_id in range(number):
         _make_run(folder / "runs" / f"mnist-{run_id:05d}", run_id)
-    found, outputs = {}, []
+    found = {}
     for name, options in (
         ("one process, no index", ["--no-index", "--jobs", "1"]),
         ("all cores, no index", ["--no-index"]),
@@ -87,11 +87,12 @@ def many_runs(folder: Path, number: int) -> dict[str, tuple[float, float]]:
         ("again, unchanged", []),
         ("again, unchanged, once more", []),
     ):
-        *found[name], output = run(collect(*options, str(folder / "runs")))
-        outputs.append(output)
+        found[name] = Measured()
+        measure(collect(*options, str(folder / "runs")), found[name])
+    outputs = [at.output for at in found.values()]
     assert outputs[0].count("\n") == number + 1
     assert len(set(outputs)) == 1
-    return {name: (round(seconds, 3), round(peak_mb, 1)) for name, (seconds, peak_mb) in found.items()}
+    return found
 
 
 def _make_run(folder: Path, run_id: int) -> None:
@@ -141,40 +142,34 @@ def _text(
     beside: dict[str, dict[str, Measured]],
     grown: dict[int, dict[str, Measured]],
     num_runs: int,
-    many: dict[str, tuple[float, float]],
+    many: dict[str, Measured],
 ) -> str:
+    head = ["log", "reader", "n", "median s", "range s", "MB/s", "median CPU s", "CPU s / hpcdl's", "peak MB"]
     rows = [
         [
-            kind,
-            name,
-            len(at.seconds),
-            f"{at.median_s:.2f}",
-            f"{min(at.seconds):.2f}-{max(at.seconds):.2f}",
-            f"{size_mb / at.median_s:.0f}",
-            f"{at.median_s / found['hpcdl'].median_s:.2f}",
-            f"{at.peak_mb:.0f}",
+            *(kind, name, len(at.seconds), f"{at.median_s:.2f}", f"{min(at.seconds):.2f}-{max(at.seconds):.2f}"),
+            *(f"{size_mb / at.median_s:.0f}", f"{at.median_cpu_s:.2f}"),
+            *(f"{at.median_cpu_s / found['hpcdl'].median_cpu_s:.2f}", f"{at.peak_mb:.0f}"),
         ]
         for kind, found in beside.items()
         for name, at in found.items()
     ]
-    head = ["log", "reader", "n", "median s", "range s", "MB/s", "time / hpcdl's", "peak MB"]
     text = f"## {size_mb} MB, {STEPS} steps an epoch\n\nWhole programs, interleaved.\n\n" + table(head, rows)
-    rows = [
-        [
-            f"{size / MB:.0f}",
-            len(found["hpcdl"].seconds),
-            f"{found['hpcdl'].median_s:.2f}",
-            f"{size / MB / found['hpcdl'].median_s:.0f}",
-            f"{found['hpcdl'].peak_mb:.0f}",
-            f"{found['grep -c'].median_s:.2f}",
-            f"{found['hpcdl'].median_s / found['grep -c'].median_s:.1f}",
-        ]
-        for size, found in grown.items()
-    ]
-    head = ["MB", "n", "hpcdl s", "MB/s", "peak MB", "grep -c s", "hpcdl / grep"]
+    head = ["MB", "n", "hpcdl s", "MB/s", "CPU s", "peak MB", "grep -c s", "its CPU s", "hpcdl / grep s", "CPU s"]
+    rows = []
+    for size, found in grown.items():
+        ours, grep = found["hpcdl"], found["grep -c"]
+        rows.append(
+            [
+                *(f"{size / MB:.0f}", len(ours.seconds), f"{ours.median_s:.2f}", f"{size / MB / ours.median_s:.0f}"),
+                *(f"{ours.median_cpu_s:.2f}", f"{ours.peak_mb:.0f}", f"{grep.median_s:.2f}"),
+                *(f"{grep.median_cpu_s:.2f}", f"{ours.median_s / grep.median_s:.1f}"),
+                f"{ours.median_cpu_s / grep.median_cpu_s:.1f}",
+            ]
+        )
     text += "\n## Growth (keras2-lines)\n\n" + table(head, rows)
-    rows = [[name, f"{seconds:.2f}", f"{peak_mb:.0f}"] for name, (seconds, peak_mb) in many.items()]
-    return text + f"\n## {num_runs} run folders (n = 1)\n\n" + table(["collect", "s", "peak MB"], rows)
+    rows = [[name, f"{at.median_s:.2f}", f"{at.median_cpu_s:.2f}", f"{at.peak_mb:.0f}"] for name, at in many.items()]
+    return text + f"\n## {num_runs} run folders (n = 1)\n\n" + table(["collect", "s", "CPU s", "peak MB"], rows)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ class Measured:
 
     seconds: list[float] = field(default_factory=list)
     """Wall-clock time of each run, in s."""
+    cpu_seconds: list[float] = field(default_factory=list)
+    """Processor time of each run, in s, user and system, of all its processes: steadier where others compute too."""
     peak_mb: float = 0.0
-    """The largest resident memory of any of its processes, in MB."""
+    """The largest resident memory of its processes, each by itself, in MB."""
     output: str = ""
     """What the last run wrote to standard output."""
 
@@ -27,23 +29,31 @@ class Measured:
     def median_s(self) -> float:
         return statistics.median(self.seconds)
 
+    @property
+    def median_cpu_s(self) -> float:
+        return statistics.median(self.cpu_seconds)
 
-def run(command: Sequence[str], **variables: str) -> tuple[float, float, str]:
-    """Run a program; return its seconds, its peak memory in MB, and its output.
+
+def measure(command: Sequence[str], into: Measured, counts: bool = True) -> None:
+    """Run a program once and add what it took; a run that does not count leaves its output and its memory only.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
     with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, env={**os.environ, **variables})
+        process = subprocess.Popen(command, stdout=output)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
         output.seek(0)
-        return seconds, usage.ru_maxrss * 1024 / 1e6, output.read().decode()
+        into.output = output.read().decode()
+    into.peak_mb = max(into.peak_mb, round(usage.ru_maxrss * 1024 / 1e6, 1))
+    if counts:
+        into.seconds.append(round(seconds, 4))
+        into.cpu_seconds.append(round(usage.ru_utime + usage.ru_stime, 4))
 
 
 def interleaved(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Measured]:
@@ -57,11 +67,7 @@ def interleaved(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str,
     names = list(commands)
     for turn in range(rounds + 1):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            seconds, peak_mb, output = run(commands[name])
-            if turn:
-                found[name].seconds.append(round(seconds, 4))
-            found[name].peak_mb = max(found[name].peak_mb, round(peak_mb, 1))
-            found[name].output = output
+            measure(commands[name], found[name], counts=turn > 0)
     return found
 
 

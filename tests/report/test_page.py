@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from hpcdl.cli import app
 from hpcdl.collector import Evidence, Row
 from hpcdl.collector.formats.html import html
-from hpcdl.collector.table import build
+from hpcdl.collector.table import Request, build
 from hpcdl.report.page import page as page_of
 from hpcdl.report.series import curves, scaling
 
@@ -91,6 +91,14 @@ def test_sort_by_name_counts_numbers_as_numbers(chromium, tmp_path):
     opened = Opened(chromium, tmp_path / "page.html")
     opened.head("run").get_by_role("button").click()
     assert opened.column(1) == ["run-9", "run-10", "run-100"]
+
+
+def test_a_comparison_sorts_its_sides_as_text(chromium, tmp_path):
+    rows = [Row("x", ranks=1, loss=0.5), Row("y", ranks=2, loss=0.25)]
+    (tmp_path / "page.html").write_text(html(build(rows, Request(compare=("x", "y")))))
+    opened = Opened(chromium, tmp_path / "page.html")
+    opened.page.click("#table thead th:nth-child(3) button")
+    assert opened.column(3) == ["0.5000", "1", "unknown"]
 
 
 def test_filter_by_text_and_outcome_says_how_many_are_left(opened):

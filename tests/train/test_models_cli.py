@@ -92,7 +92,10 @@ def test_a_layer_that_is_not_known_is_named(tmp_path, monkeypatch):
         (["mlp", "--input", "3x"], "--input '3x' is no shape; write height, width and channels as 32x32x3, or 6000x1."),
         (["mlp", "--input", "0x3"], "--input '0x3' is no shape; write height"),
         (["mlp", "--format", "xml"], "--format 'xml': there are text, markdown and json."),
-        (["vgg16", "--input", "8x8x3"], "train.model: vgg16 needs images of at least 32x32, but they are 8x8x3."),
+        (
+            ["vgg16", "--input", "8x8x3"],
+            "train.model: vgg16 needs images of at least 32x32 pixels, but an input is 8x8x3 here.",
+        ),
     ],
 )
 def test_a_wrong_word_is_answered_with_one_sentence(arguments, text):

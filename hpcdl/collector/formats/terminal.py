@@ -1,12 +1,10 @@
 """A table for a terminal, or as plain text."""
 
-import io
-from collections.abc import Sequence
+import itertools
+import textwrap
+from collections.abc import Iterator, Sequence
 
-from rich import box
-from rich.console import Console, JustifyMethod
-from rich.table import Table as Grid
-from rich.text import Text
+from rich.cells import cell_len
 
 from hpcdl.collector.table import Shown, Table
 
@@ -15,68 +13,99 @@ WIDEST = {
     **{"test accuracy": 8, "test loss": 7, "time h:m:s": 8, "speed-up": 6, "val loss": 6, "val accuracy": 8},
     **{"local rank": 5, "images/s of the rank": 8, "beyond spread": 6},
 }
-"""Characters of columns: together they fit into 80, since the headers of numbers are folded and not cut."""
-LONGEST_RUN = 24
-"""Characters of a run's name that are never folded."""
-NO_WIDTH = 500
-"""A file or a pipe has no width: nothing is cut or folded."""
-
-
+"""Characters of columns whose header is folded: together they fit into 80."""
 LESS = ("test loss", "val loss", "time h:m:s", "time s", "epochs", "expect", "epoch s", "host", "speed-up", "job")
 """What a narrow terminal does without, in this order, before names and numbers are folded."""
+LONGEST_RUN = 24
+"""Characters of a run's name that are never folded."""
+LEAST = 8
+"""Characters that a folded column keeps."""
 
 
-def fitting(table: Table, width: int) -> list[Shown]:
+def lines(table: Table, width: int | None) -> Iterator[str]:
+    """Yield the table line by line; what is not for 80 columns, the causes, stands below it, one paragraph each.
+
+    Args:
+        width: characters of the terminal; None for a file, where nothing is cut or folded.
+    """
+    columns = fitting(table, width)
+    if table.records:
+        yield from grid(table, columns, width)
+    left_out = [column.header for column in table.shown if column not in columns]
+    notes = [f"no room for {', '.join(left_out)}; a wider terminal or --columns shows it"] if left_out else []
+    for text in [*notes, *table.notes, *(f"{run}: {line}" for run, line in table.remarks)]:
+        yield from _folded(text, width)
+
+
+def plain(table: Table) -> str:
+    """Return the table as plain text, nothing cut or folded."""
+    return "".join(line + "\n" for line in lines(table, None))
+
+
+def fitting(table: Table, width: int | None) -> list[Shown]:
     """Return the columns that fit into `width` characters, those of LESS left out as far as needed."""
     columns = list(table.shown)
-    needs = {column.header: _need(column, table) for column in columns}
-    for name in () if table.chosen else LESS:
+    if width is None or table.chosen:
+        return columns
+    needs = {column.header: _need(column, [column.text(record) for record in table.records]) for column in columns}
+    for name in LESS:
         if sum(needs[column.header] for column in columns) + len(columns) - 1 <= width:
             break
         columns = [column for column in columns if column.header != name]
     return columns
 
 
-def _need(column: Shown, table: Table) -> int:
-    words = [WIDEST.get(column.header, 0), *(len(word) for word in column.header.split())]
-    texts = [len(column.text(record)) for record in table.records]
+def _need(column: Shown, cells: Sequence[str]) -> int:
+    longest = max(map(cell_len, cells), default=0)
     if column.column == "run":
-        texts = [min(length, LONGEST_RUN) for length in texts]
-    return max([NARROWEST.get(column.header, 0), *words, *texts])
+        longest = min(longest, LONGEST_RUN)
+    return max(_header_need(column), longest)
 
 
-def grid(table: Table, columns: Sequence[Shown]) -> Grid:
-    """Return the columns as a table of rich's."""
-    made = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
-    for column in columns:
-        justify: JustifyMethod = "right" if column.numeric else "left"
-        made.add_column(
-            Text(column.header),
-            justify=justify,
-            overflow="fold",
-            min_width=NARROWEST.get(column.header),
-            max_width=_need(column, table) if column.numeric else None,
-        )
-    for record in table.records:
-        made.add_row(*(Text(column.text(record)) for column in columns))
-    return made
+def _header_need(column: Shown) -> int:
+    least = max(NARROWEST.get(column.header, 0), WIDEST.get(column.header, 0))
+    return max([least, *map(cell_len, column.header.split())])
 
 
-def show(table: Table, console: Console) -> None:
-    """Print the table; what is not for 80 columns, the causes, stands below it, one paragraph each."""
-    columns = fitting(table, console.width)
-    if table.records:
-        console.print(grid(table, columns))
-    if left_out := [column.header for column in table.shown if column not in columns]:
-        console.print(Text(f"no room for {', '.join(left_out)}; a wider terminal or --columns shows it"))
-    for note in table.notes:
-        console.print(Text(note))
-    for run, line in table.remarks:
-        console.print(Text(f"{run}: {line}"))
+def grid(table: Table, columns: Sequence[Shown], width: int | None) -> Iterator[str]:
+    """Yield header, rule and rows of the columns, texts folded where they do not fit into `width`."""
+    rows = [[column.text(record) for column in columns] for record in table.records]
+    widths = [
+        max(_header_need(column), *(cell_len(row[number]) for row in rows)) for number, column in enumerate(columns)
+    ]
+    if width is not None:
+        widths = _shrunk(widths, [not column.numeric for column in columns], width)
+    heads = [_folded(column.header, size) for column, size in zip(columns, widths, strict=True)]
+    deepest = max(map(len, heads))
+    yield from _row([[""] * (deepest - len(head)) + head for head in heads], columns, widths)
+    yield "─" * (sum(widths) + len(widths) - 1)
+    for row in rows:
+        yield from _row([_folded(cell, size) for cell, size in zip(row, widths, strict=True)], columns, widths)
 
 
-def plain(table: Table) -> str:
-    """Return the table as plain text, nothing cut or folded."""
-    text = io.StringIO()
-    show(table, Console(file=text, width=NO_WIDTH, highlight=False, no_color=True))
-    return text.getvalue()
+def _shrunk(widths: list[int], texts: Sequence[bool], width: int) -> list[int]:
+    """Return the widths with the widest column cut again and again, those of text first, until all fit or are LEAST."""
+    widths = list(widths)
+    for wanted in (True, False):
+        while (excess := sum(widths) + len(widths) - 1 - width) > 0:
+            sizes = sorted(
+                ((widths[number], number) for number, text in enumerate(texts) if text is wanted), reverse=True
+            )
+            if not sizes or sizes[0][0] <= LEAST:
+                break
+            (widest, number), (second, _) = sizes[0], sizes[1] if len(sizes) > 1 else (LEAST, 0)
+            widths[number] = max(LEAST, widest - min(excess, max(1, widest - second)))
+    return widths
+
+
+def _folded(text: str, width: int | None) -> list[str]:
+    return [text] if width is None or cell_len(text) <= width else textwrap.wrap(text, width) or [""]
+
+
+def _row(cells: Sequence[Sequence[str]], columns: Sequence[Shown], widths: Sequence[int]) -> Iterator[str]:
+    for pieces in itertools.zip_longest(*cells, fillvalue=""):
+        padded = []
+        for piece, column, size in zip(pieces, columns, widths, strict=True):
+            blanks = " " * (size - cell_len(piece))
+            padded.append(blanks + piece if column.numeric else piece + blanks)
+        yield " ".join(padded).rstrip()

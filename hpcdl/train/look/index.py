@@ -33,7 +33,7 @@ def write_index(look: Look, made: Sequence[Picture], folder: Path) -> Path:
     images = {
         picture.name: base64.b64encode((folder / f"{picture.name}.png").read_bytes()).decode() for picture in made
     }
-    template = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
+    template = (Path(__file__).parent / "page.html.j2").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template).render(**index, images=images)
     write_atomically(folder / INDEX_FILE, json.dumps(index, indent=1) + "\n")
     write_atomically(folder / PAGE_FILE, page)

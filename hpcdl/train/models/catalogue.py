@@ -27,7 +27,9 @@ class Entry:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the function that the name stands for."""
     smallest: int = 1
-    """The least height and width of an image."""
+    """The least height and width of an image, or length of a signal, in pixels or samples: one where a value is left
+    after all that goes down. A strided convolution of a single value has wrong gradients in bfloat16 on a CPU: what
+    oneDNN of TensorFlow 2.21 returns is in part memory that it never wrote."""
     any_rank: bool = False
     """It takes inputs of any number of axes; others only of as many as `input_shape` has."""
 
@@ -40,11 +42,11 @@ ECG = "Hannun et al. 2019, doi:10.1038/s41591-018-0268-3"
 
 
 def _resnet(depth: int, parameters: int, multiply_adds: int, paper: str = RESNET, **fixed: Any) -> Entry:
-    return Entry("resnet:resnet", IMAGENET, 1000, parameters, multiply_adds, paper, {"depth": depth, **fixed})
+    return Entry("resnet:resnet", IMAGENET, 1000, parameters, multiply_adds, paper, {"depth": depth, **fixed}, 32)
 
 
 def _cifar(depth: int, parameters: int, multiply_adds: int, paper: str = RESNET, **fixed: Any) -> Entry:
-    return Entry("resnet:resnet_cifar", CIFAR, 10, parameters, multiply_adds, paper, {"depth": depth, **fixed})
+    return Entry("resnet:resnet_cifar", CIFAR, 10, parameters, multiply_adds, paper, {"depth": depth, **fixed}, 4)
 
 
 MODELS: dict[str, Entry] = {
@@ -56,7 +58,7 @@ MODELS: dict[str, Entry] = {
     "alexnet": Entry("alexnet:alexnet", (227, 227, 3), 1000, 60_965_224, 724_406_816, ALEXNET, {}, 67),
     "vgg16": Entry("vgg:vgg", IMAGENET, 1000, 138_357_544, 15_470_264_320, VGG, {"depth": 16}, 32),
     "vgg19": Entry("vgg:vgg", IMAGENET, 1000, 143_667_240, 19_632_062_464, VGG, {"depth": 19}, 32),
-    "googlenet": Entry("googlenet:googlenet", IMAGENET, 1000, 6_998_552, 1_582_671_872, GOOGLENET),
+    "googlenet": Entry("googlenet:googlenet", IMAGENET, 1000, 6_998_552, 1_582_671_872, GOOGLENET, {}, 32),
     "resnet18": _resnet(18, 11_689_512, 1_814_073_344),
     "resnet34": _resnet(34, 21_797_672, 3_663_761_408),
     "resnet50": _resnet(50, 25_557_032, 4_089_184_256),
@@ -70,7 +72,7 @@ MODELS: dict[str, Entry] = {
     "resnet110_cifar": _cifar(110, 1_727_962, 252_887_680),
     "se_resnet20_cifar": _cifar(20, 272_095, 40_553_056, SENET, squeeze_ratio=16),
     "se_resnet56_cifar": _cifar(56, 860_137, 125_491_744, SENET, squeeze_ratio=16),
-    "resnet34_1d": Entry("resnet_1d:resnet34_1d", (6000, 1), 4, 10_466_148, 1_627_841_536, ECG),
+    "resnet34_1d": Entry("resnet_1d:resnet34_1d", (6000, 1), 4, 10_466_148, 1_627_841_536, ECG, {}, 256),
 }
 """The numbers are computed, by hpcdl.train.models.summary, and compared with the published ones in the tests."""
 
@@ -117,7 +119,10 @@ def check_input(name: str, input_shape: tuple[int, ...]) -> None:
         kind = "signals (length, channels)" if len(entry.input_shape) == 2 else "images (height, width, channels)"
         raise ValueError(f"{name} takes {kind}, but an input is {shape} here.")
     if min(input_shape[:-1], default=1) < entry.smallest:
-        raise ValueError(f"{name} needs images of at least {entry.smallest}x{entry.smallest}, but they are {shape}.")
+        least = f"signals of at least {entry.smallest} samples"
+        if len(entry.input_shape) == 3:
+            least = f"images of at least {entry.smallest}x{entry.smallest} pixels"
+        raise ValueError(f"{name} needs {least}, but an input is {shape} here.")
 
 
 def arguments_of(entry: Entry) -> dict[str, str]:

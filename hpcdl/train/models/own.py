@@ -11,17 +11,14 @@ gets that number too, and returns outputs of shape (batch, num_outputs) that are
 numbers for a regression, float32.
 """
 
-import difflib
-import importlib
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from hpcdl.errors import JobFileError
+from hpcdl.train.functions import find_function, place_of
 
 
 def build(
@@ -37,7 +34,7 @@ def build(
     Raises:
         JobFileError: the function is not there, does not take the arguments, fails, or returns something else.
     """
-    function = find_function(place)
+    function = find_function("train.model", place)
     given = {**arguments, "input_shape": input_shape}
     signature = inspect.signature(function)
     complete = "num_outputs" in signature.parameters
@@ -54,7 +51,7 @@ def build(
     try:
         made = function(**given)
     except Exception as fault:
-        raise JobFileError(f"train.model: {place} failed at {_where(fault, function.__module__)}.") from fault
+        raise JobFileError(f"train.model: {place} failed at {place_of(fault, function.__module__)}.") from fault
     inputs, outputs = _pair(place, made)
     if complete and tuple(outputs.shape[1:]) != (num_outputs,):
         raise JobFileError(
@@ -68,46 +65,9 @@ def build(
     return inputs, outputs if complete else add_head(outputs, num_outputs)
 
 
-def find_function(place: str) -> Callable[..., Any]:
-    """Return a function by `package.module:function`.
-
-    Raises:
-        JobFileError: module or function are not there, or the module cannot be imported.
-    """
-    module_name, name = place.split(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as fault:
-        missing = fault.name if isinstance(fault, ModuleNotFoundError) else None
-        if not missing or not f"{module_name}.".startswith(f"{missing}."):
-            where = _where(fault, module_name)
-            raise JobFileError(f"train.model: {module_name} cannot be imported: {where}.") from fault
-        own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
-        folders = ", ".join(dict.fromkeys(own))
-        raise JobFileError(
-            f"train.model: there is no module {missing} in {folders} or among the installed packages."
-        ) from None
-    function = getattr(module, name, None)
-    if not callable(function):
-        names = [known for known, value in vars(module).items() if callable(value)]
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise JobFileError(f"train.model: {module.__file__} has no function '{name}'.{hint}")
-    return function
-
-
 def _pair(place: str, made: Any) -> tuple[Any, Any]:
     if isinstance(made, keras.Model):
         made = (made.inputs[0], made.outputs[0]) if len(made.inputs) == len(made.outputs) == 1 else None
     if not (isinstance(made, tuple | list) and len(made) == 2 and all(map(keras.backend.is_keras_tensor, made))):
         raise JobFileError(f"train.model: {place} must return one Keras input and one output, or a model with these.")
     return made[0], made[1]
-
-
-def _where(fault: Exception, module_name: str) -> str:
-    """`FILE:LINE: TYPE: TEXT` of an exception in one line, the place being the last one in the user's module."""
-    frames = traceback.extract_tb(fault.__traceback__)
-    file = getattr(sys.modules.get(module_name), "__file__", None)
-    frame = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
-    text = " ".join(str(fault).split()).rstrip(".")
-    return f"{frame.filename}:{frame.lineno}: {type(fault).__name__}: {text}"

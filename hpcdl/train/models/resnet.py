@@ -70,7 +70,7 @@ def resnet_cifar(
     has as many parameters as the plain one.
 
     Args:
-        input_shape: (height, width, channels), (32, 32, 3) for CIFAR-10.
+        input_shape: (height, width, channels), at least 4x4; (32, 32, 3) for CIFAR-10.
         depth: 6 n + 2 for n blocks in each stage.
         residual: false for the plain network without shortcuts.
         zero_init_residual, squeeze_ratio: as in `resnet`.

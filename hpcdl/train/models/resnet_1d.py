@@ -19,7 +19,7 @@ def resnet34_1d(
     every 256 samples; here the mean over the time goes to the last layer, for one class of the whole signal.
 
     Args:
-        input_shape: (num_samples, num_channels); (6000, 1) for 30 s of one lead at 200 Hz.
+        input_shape: (num_samples, num_channels), at least 256 samples; (6000, 1) for 30 s of one lead at 200 Hz.
         maps: of the first blocks.
         kernel_size: of all convolutions, in samples.
         dropout: in every block.

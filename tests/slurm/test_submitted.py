@@ -116,7 +116,7 @@ def ended(slurm: Slurm) -> User:
         "unlucky": user.submit("unlucky", SLEEP, slurm={"no-requeue": True, "nodelist": "node11"}),
         "displaced": user.submit("displaced", SLEEP, slurm={"no-requeue": True, "nodelist": "node10"}),
         "good": user.submit("good", ["true"]),
-        "bad": user.submit("bad", ["bash", "-c", "echo 'error: out of ideas' >&2; exit 3"]),
+        "bad": user.submit("bad", [sys.executable, "-c", "raise ValueError('out of ideas')"]),
     }
     greedy = user.job(
         "greedy", [sys.executable, "-c", EAT], slurm={"mem": "100M"}, resources={"memory_per_node_gib": None}
