@@ -1,5 +1,7 @@
 """The errors that hpcdl raises for its user: one clear sentence each, and the exit code that goes with it."""
 
+from hpcdl.exits import Exit
+
 
 class HpcdlError(Exception):
     """Something a user can put right. The text says where, what came, what is allowed and what to do.
@@ -7,7 +9,7 @@ class HpcdlError(Exception):
     `hpcdl.cli.main` prints it to standard error as `error: TEXT` and leaves with `exit_code`; no traceback.
     """
 
-    exit_code = 2
+    exit_code: int = Exit.BAD_INPUT
 
 
 class JobFileError(HpcdlError):
@@ -25,7 +27,7 @@ class DataError(HpcdlError):
 class RunError(HpcdlError):
     """A run could not be started, or ended badly."""
 
-    exit_code = 1
+    exit_code = Exit.FAILED
 
 
 class CollectError(HpcdlError):

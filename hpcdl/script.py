@@ -33,7 +33,7 @@ TEMPLATES = {"slurm": "slurm.sh.j2", "pbs": "pbs.sh.j2", "none": "base.sh.j2"}
 """The template for each kind of scheduler."""
 
 OWN_VARIABLES = frozenset(
-    """id job point restart failed signal decision reason launcher stopped code answer
+    """id job point restart failed signal decision reason stopped code answer
     HPCDL_RUN_FOLDER""".split()
 )
 """The variables that the templates use for themselves; a job's own may not be called so."""
@@ -134,7 +134,7 @@ def tell_ranks(signal: str, site: Site) -> list[str]:
     """
     if site.launch.program == "srun":
         return ["scancel", f"--signal={signal}", ShellWord('"$job"')]
-    return ["pkill", f"-{signal}", "-P", ShellWord('"$launcher"')]
+    return ["pkill", f"-{signal}", "-P", ShellWord("$!")]
 
 
 def payload(job: Job, job_file: str, changes: Sequence[str]) -> list[str]:

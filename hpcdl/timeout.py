@@ -5,11 +5,10 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from hpcdl import values
+from hpcdl.exits import Exit
 from hpcdl.values import Command, TimeLimit
 from hpcdl.yamlfile import Section
 
-STOPPED = 75
-"""Exit code of a run that a signal stopped and that left a checkpoint: EX_TEMPFAIL of sysexits.h, try again."""
 LONGEST_NOTICE_S = 65535
 """sbatch --signal takes no more."""
 SLACK_S = 60
@@ -25,7 +24,7 @@ class OnTimeout(Section):
     """How long before the time limit SIGUSR1 is sent, HH:MM:SS; Slurm may send it a minute earlier."""
     requeues: Annotated[int, Field(ge=0)] = 3
     """How often the job is requeued at most; starts that Slurm itself has repeated (a preemption) count too."""
-    exit_code: Annotated[int, Field(ge=1, le=125)] = STOPPED
+    exit_code: Annotated[int, Field(ge=1, le=125)] = Exit.STOPPED.value
     """A command that leaves with this exit code after the signal has written a checkpoint and is to be requeued; all
     ranks must leave with it."""
     checkpoint_command: Command | None = None

@@ -19,11 +19,16 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_job_files_render(number, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "held"),
+    list(
+        enumerate(["MASTER_ADDR", "--array=0-4%2", '--out results/"$rate"', "B:USR1@300", "! ./solverctl save latest;"])
+    ),
+)
+def test_the_job_files_render(number, held, tmp_path):
     (tmp_path / "job.yaml").write_text(blocks("jobs.md", "yaml")[number])
     script = render(load_job(tmp_path / "job.yaml"), "job.yaml", load_site("generic"), Settings())
-    assert ("--array=0-4%2" if number else "MASTER_ADDR") in script
+    assert held in script
 
 
 def test_the_settings_and_the_site_are_good(tmp_path):

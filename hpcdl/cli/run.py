@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 TRAINING_VARIABLES = {
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up notices are no news to the reader of mnist_err
-    # A rank that waits for one that never comes: said after a minute, ended after five (Horovod's default is never).
+    # A rank that is alive but never comes: said after a minute, ended after five (Horovod's default is never). One that
+    # does not answer at all is noticed by hpcdl.train.heartbeat.
     "HOROVOD_STALL_CHECK_TIME_SECONDS": "60",
     "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "300",
 }

@@ -18,6 +18,7 @@ from hpcdl import runlog
 from hpcdl.collector import epochs, ranks, settings
 from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
+from hpcdl.exits import Exit
 from hpcdl.job import Job
 from hpcdl.run import record as run_record
 from hpcdl.run.folder import JOB_FILE
@@ -101,7 +102,7 @@ def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | No
     if (
         not _is_sure(row, facts)
         and row.outcome not in ("completed", "running")
-        and record.get("exit_code") != run_record.STOPPED
+        and record.get("exit_code") != Exit.STOPPED
     ):
         _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)

@@ -11,7 +11,6 @@ from typing import Any
 
 from hpcdl.files import write_atomically
 from hpcdl.job import Job
-from hpcdl.timeout import STOPPED as STOPPED
 
 ARRAY_FILE = "array.json"
 """The record of a job array, in place of record.json; the runs of its points lie in folders 0/, 1/, ... beside it."""
@@ -52,7 +51,8 @@ def create(folder: Path, file: str = RECORD_FILE, **fields: Any) -> None:
 
 def restart(folder: Path, ranks: int, command: list[str], job_id: str | None = None) -> None:
     """Note in the record of an unfinished run that it goes on, from this process and in this job of the scheduler."""
-    here = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": job_id}
+    started = read(folder).get("started") or now()  # a run that was only submitted has none yet
+    here = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": job_id, "started": started}
     update(folder, **here, ranks=ranks, command=command, status="running", reason=None, exit_code=None, ended=None)
 
 

@@ -105,8 +105,9 @@ def _map(path: str) -> mmap.mmap:
 def _fill(memory: mmap.mmap, spans: list[tuple[int, int]], data: Dataset | None) -> None:
     assert data is not None
     _, buffers = _take_apart(data)
+    whole = np.frombuffer(memory, np.uint8)
     for (start, stop), buffer in zip(spans, buffers, strict=True):
-        memory[start:stop] = buffer
+        whole[start:stop] = np.frombuffer(buffer, np.uint8)
 
 
 def on_device(array: np.ndarray) -> Any:

@@ -11,7 +11,7 @@ from hpcdl.run import record
 from hpcdl.run.folder import FOLDER_VARIABLE, fill_run_folder, make_run_folder, slurm_job_id
 from hpcdl.train.communication import keep_tuned, prepare
 from hpcdl.train.trainer import train
-from hpcdl.train.world import World, world
+from hpcdl.train.world import World, WorldError, world
 
 
 def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> None:
@@ -37,7 +37,7 @@ def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> 
     try:
         train(job, folder)
     except BaseException as error:
-        if us.rank == 0:
+        if us.rank == 0 or not isinstance(error, WorldError):  # what one rank alone has met ends the others with it
             record.update(folder, status="aborted", reason=str(error) or type(error).__name__)
         raise
     if us.rank == 0:

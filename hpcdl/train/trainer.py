@@ -32,12 +32,13 @@ from hpcdl.train.device import claim_device, versions
 from hpcdl.train.ema import averaged
 from hpcdl.train.evaluate import evaluate, scale_pixels
 from hpcdl.train.feed import feed, longest_block
+from hpcdl.train.heartbeat import WAITING_FOR_ALL, Heartbeat
 from hpcdl.train.horovod import HorovodModel, average_statistics, check_weights, global_metrics, synchronize
 from hpcdl.train.node import on_device, share_data
 from hpcdl.train.precision import POLICIES, choose_precision
 from hpcdl.train.report import Report
 from hpcdl.train.staging import scratch_folder, stage_files
-from hpcdl.train.world import Stopped, World, WorldError, world
+from hpcdl.train.world import DiskError, Diverged, Stopped, World, WorldError, world
 from hpcdl.training import Training
 
 BLOCK_STEPS = 20
@@ -50,7 +51,13 @@ def train(job: Job, folder: Path) -> None:
     Raises:
         WorldError: on all ranks: they disagree, the data are absent or wrong, or the loss is not finite.
     """
-    us, training = world(), job.training
+    us = world()
+    with Heartbeat(us, folder) as heartbeat:
+        _train(us, job, folder, heartbeat)
+
+
+def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
+    training = job.training
     device = claim_device(us)
     us.agree("the versions of the software", versions(), "Use one environment on all hosts.")
     us.agree("the hash of the job file", job.digest, "Give all ranks the same job file.")
@@ -85,7 +92,9 @@ def train(job: Job, folder: Path) -> None:
             order = epoch_order(training, epoch, num_train, steps, us)[row:]
             longest = longest_block(data.train_inputs, training.batch_size, BLOCK_STEPS)
             cut = blocks(order, step, training.check_weights_every, longest)
+            heartbeat.doing(step + 1, "reading its inputs")
             for block, inputs, waited_s in feed(data.train_inputs, cut):
+                heartbeat.doing(step + 1, WAITING_FOR_ALL)
                 with report.timing(len(block) * training.batch_size, waited_s):
                     so_far = {name: float(value) for name, value in run_steps(block, step, *inputs).items()}
                 step += len(block)
@@ -96,6 +105,8 @@ def train(job: Job, folder: Path) -> None:
                 if signal_name and step % steps:
                     save(us, model, folder, step, steps, training, history)
                     raise Stopped(f"{signal_name} stopped the run after step {step}; it goes on from its checkpoint.")
+                heartbeat.doing(step + 1, "reading its inputs")
+            heartbeat.doing(step, "evaluating")
             metrics = global_metrics(model)
             average_statistics(model)
             with averaged(model):
@@ -247,7 +258,7 @@ def check_in(us: World, loss: float, step: int, signal_name: str | None) -> str 
     """
     for rank, (host, theirs, _) in enumerate(everyone := us.allgather((us.host, loss, signal_name))):
         if not math.isfinite(theirs):
-            raise WorldError(
+            raise Diverged(
                 f"rank {rank} on {host}: the loss became {theirs} before step {step}. "
                 "Lower the learning rate, or use precision float32."
             )
@@ -295,7 +306,7 @@ def save(
         try:
             save_checkpoint(folder, step, arrays, info, training.keep_checkpoints, best)
         except OSError as fault:
-            failure = WorldError(f"{folder}: the checkpoint of step {step} cannot be written ({fault.strerror}).")
+            failure = DiskError(f"{folder}: the checkpoint of step {step} cannot be written ({fault.strerror}).")
     us.first_failure(failure)
 
 

@@ -4,6 +4,7 @@ Training data moves by Horovod's allreduce; what the ranks say to each other bet
 evaluation) goes over a communicator of our own, never over Horovod's, so that the two cannot mix.
 """
 
+import errno
 import os
 import socket
 import sys
@@ -14,8 +15,8 @@ from functools import cache
 from typing import Any, NoReturn
 
 from hpcdl.errors import HpcdlError
+from hpcdl.exits import Exit
 from hpcdl.run.local import RANKS_VARIABLE
-from hpcdl.run.record import STOPPED
 
 LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Number of ranks as launchers state it; only read to notice that MPI is missing, never instead of MPI."""
@@ -28,7 +29,19 @@ class WorldError(HpcdlError):
 class Stopped(WorldError):
     """A signal asked the run to leave; it did, with a checkpoint, on all ranks together."""
 
-    exit_code = STOPPED
+    exit_code = Exit.STOPPED
+
+
+class Diverged(WorldError):
+    """The loss is not a finite number any more."""
+
+    exit_code = Exit.DIVERGED
+
+
+class DiskError(WorldError):
+    """What the run needs on the disk cannot be written."""
+
+    exit_code = Exit.DISK
 
 
 @dataclass(frozen=True)
@@ -81,11 +94,13 @@ class World:
 
         For work that each rank does alone and that may fail on some of them, such as reading files.
         """
-        failures = self.allgather(error and (self.host, str(error)))
+        failures = self.allgather(error and (self.host, str(error), error.exit_code))
         for rank, failure in enumerate(failures):
             if failure:
-                host, text = failure
-                raise WorldError(text if self.size == 1 else f"rank {rank} on {host}: {text}")
+                host, text, exit_code = failure
+                everywhere = WorldError(text if self.size == 1 else f"rank {rank} on {host}: {text}")
+                everywhere.exit_code = exit_code
+                raise everywhere
 
     def abort(self, exit_code: int) -> NoReturn:
         """End every rank at once: the others may be waiting for this one in an allreduce, and would for ever."""
@@ -142,8 +157,8 @@ def asked_size(environment: dict[str, str] | None = None) -> tuple[int, str] | N
 def run_and_exit(function: Any, *arguments: Any) -> NoReturn:
     """Call `function` on this rank and leave the process; no failure leaves another rank waiting.
 
-    An HpcdlError that all ranks raise is printed once; anything that one rank raises ends all of them. Exit codes:
-    0, the error's own (2 for bad input), 1 for any other exception.
+    An HpcdlError that all ranks raise is printed once; anything that one rank raises ends all of them. The exit codes
+    are those of `hpcdl.exits.Exit`.
     """
     try:
         function(*arguments)
@@ -159,9 +174,15 @@ def run_and_exit(function: Any, *arguments: Any) -> NoReturn:
         if isinstance(error, HpcdlError):
             print(f"error: rank {us.rank} on {us.host}: {error}", file=sys.stderr)
             us.abort(error.exit_code)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f": {error.filename}" if error.filename else ""
+            print(
+                f"error: rank {us.rank} on {us.host}: {error.strerror}{where}. Make room, then resume.", file=sys.stderr
+            )
+            us.abort(Exit.DISK)
         print(f"error: rank {us.rank} on {us.host} failed; all ranks are stopped.", file=sys.stderr)
         traceback.print_exception(error)
-        us.abort(1)
+        us.abort(Exit.FAILED)
     _leave(0)
 
 

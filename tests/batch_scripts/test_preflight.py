@@ -230,3 +230,47 @@ GOLDEN = [path for path in (Path(__file__).parents[1] / "golden").glob("*") if p
 def test_no_script_that_hpcdl_writes_is_stopped(path):
     problems = preflight(path.read_bytes(), path, None, {})
     assert not [problem for problem in problems if problem.subject == "script"]
+
+
+STATES = {"1": "COMPLETED", "2": "FAILED", "3": "RUNNING", "4_1": "TIMEOUT", "4": "COMPLETED JobState=OUT_OF_MEMORY"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("afterok:1", None),
+        ("afterok:3", None),
+        ("afterany:2", None),
+        ("afternotok:2", None),
+        ("singleton", None),
+        ("afterok:2", "afterok:2 cannot be met any more, because the job is FAILED; the new one would wait for ever"),
+        ("afterok:3:2", "afterok:2 cannot be met"),
+        ("aftercorr:4", "because the job is OUT_OF_MEMORY"),
+        ("afterok:4_1", "afterok:4_1 cannot be met any more, because the job is TIMEOUT"),
+        ("afternotok:1", "because the job is COMPLETED"),
+        ("afterok:2?afterok:3", None),
+        ("afterok:2?afternotok:1", "afterok:2 cannot be met any more"),
+        ("afterok:7", None),  # forgotten by the controller, and sacct says that it ended well
+        ("afterok:8", "Slurm knows no job 8 (any more) (is FAILED, says sacct); it would start the new one at once"),
+        ("afterany:9+10", "Slurm knows no job 9 (any more); it would start the new one at once"),
+    ],
+)
+def test_a_dependency_that_cannot_be_met_and_one_that_slurm_forgot_are_told(program, condition, said):
+    known = "".join(f"  {job}) echo JobState={state};;\n" for job, state in STATES.items())
+    program("sbatch", '[ "$1" = --version ] && echo slurm 22.05.8')
+    program("scontrol", f'case "$4" in\n{known}  *) exit 1;;\nesac')
+    program("sacct", 'case "$5" in --jobs=7) echo COMPLETED;; --jobs=8) echo FAILED;; esac')
+    problems = check(CLEAN.replace("#SBATCH --output", f"#SBATCH --dependency={condition} --output"))
+    told = [problem.what for problem in problems if "dependency" in problem.what]
+    assert [said in what for what in told] == [True] if said else not told, told
+
+
+@pytest.mark.parametrize(
+    ("array", "stops"), [("0-1000", False), ("0-1001", True), ("1,1001:2%9", True), ("5%2000", False)]
+)
+def test_an_array_beyond_what_slurm_takes_is_told(program, array, stops):
+    program("sbatch", '[ "$1" = --version ] && echo slurm 22.05.8')
+    program("scontrol", "echo 'MaxArraySize            = 1001'")
+    problems = check(CLEAN.replace("#SBATCH --output", f"#SBATCH --array={array} --output"))
+    told = [problem.what for problem in problems if "MaxArraySize" in problem.what]
+    assert bool(told) == stops, told

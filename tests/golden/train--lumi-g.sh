@@ -28,8 +28,7 @@ work() {
     set -euo pipefail  # not before this line: module and activation scripts read variables that are not set
 
     await srun --kill-on-bad-exit=1 --cpus-per-task=7 --cpu-bind=mask_cpu:fe000000000000,fe00000000000000,fe0000,fe000000,fe,fe00,fe00000000,fe0000000000 bash -c 'ROCR_VISIBLE_DEVICES=$SLURM_LOCALID exec "$@"' select_gpu hpcdl train train.yaml
-    # srun may end with 0 though it could start nothing.
-    grep -qs '"status": "success"' "$HPCDL_RUN_FOLDER/record.json" || { reason="srun ended with 0, but no training"; exit 1; }
+    grep -qs '"status": "success"' "$HPCDL_RUN_FOLDER/record.json" || exit 1  # srun may end with 0 and start nothing
 }
 
 # What follows is the same in every script: the run's folder, and in its attempts/ how each start began and ended.
@@ -60,16 +59,16 @@ END
 await() {  # a command, in a shell of its own: bash may lose the exit code of a process that ends as a signal comes
     local file=$HPCDL_RUN_FOLDER/attempts/$job.$restart.code
     (trap : TERM; code=0; "$@" || code=$?; echo "$code" >"$file") &
-    launcher=$!
-    while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done
-    read -r code <"$file" && rm "$file" || code=1
+    while kill -0 $! 2>/dev/null; do wait $! || true; done
+    read -r code <"$file" || code=1
+    rm -f "$file"
     [[ $code != 75 || $signal != USR1 ]] || requeue
     return "$code"
 }
 notice() {  # Slurm sends USR1 before the time limit
     trap '' USR1
     signal=USR1
-    [[ ! ${launcher-} ]] || scancel --signal=USR1 "$job" || true
+    [[ ! ${!-} ]] || scancel --signal=USR1 "$job" || true
 }
 requeue() {  # back to the queue: the run has stopped with a checkpoint
     if ((restart >= 3)); then

@@ -50,16 +50,16 @@ END
 await() {  # a command, in a shell of its own: bash may lose the exit code of a process that ends as a signal comes
     local file=$HPCDL_RUN_FOLDER/attempts/$job.$restart.code
     (trap : TERM; code=0; "$@" || code=$?; echo "$code" >"$file") &
-    launcher=$!
-    while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done
-    read -r code <"$file" && rm "$file" || code=1
+    while kill -0 $! 2>/dev/null; do wait $! || true; done
+    read -r code <"$file" || code=1
+    rm -f "$file"
     [[ $code != 75 || $signal != USR1 ]] || requeue
     return "$code"
 }
 notice() {  # Slurm sends USR1 before the time limit
     trap '' USR1
     signal=USR1
-    [[ ! ${launcher-} ]] || pkill -USR1 -P "$launcher" || true
+    [[ ! ${!-} ]] || pkill -USR1 -P $! || true
 }
 requeue() {  # back to the queue: the run has stopped with a checkpoint
     if ((restart >= 3)); then

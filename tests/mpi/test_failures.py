@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hpcdl.exits import Exit
+
 pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
 JOB = """
@@ -65,7 +67,7 @@ def test_weights_that_drift_apart_are_noticed(sabotage):
 
 def test_a_loss_that_is_not_finite_stops_all_ranks(sabotage):
     ended, _ = sabotage("nan")
-    assert ended.returncode == 2
+    assert ended.returncode == Exit.DIVERGED
     assert re.match(r"error: rank 1 on \S+: the loss became nan before step \d+", sentences(ended)[0])
 
 
@@ -83,6 +85,29 @@ def test_a_killed_rank_ends_the_run_within_seconds(sabotage):
     assert ended.returncode != 0
     assert seconds is not None
     assert seconds < 30
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_stops_answering_is_named_and_ends_the_run(sabotage, tmp_path, rank):
+    ended, seconds = sabotage(f"stop_{rank}")
+    assert ended.returncode == Exit.RANK_LOST
+    assert 10 < seconds < 60
+    (told,) = sentences(ended)
+    assert re.match(
+        rf"error: rank {rank} on \S+ has not answered for 10 s\. Its last word: training in step \d+\.", told
+    )
+    record = json.loads(next(Path(tmp_path / "runs").glob("*/record.json")).read_text())
+    assert record["status"] == "aborted"
+    assert f"rank {rank} on " in record["reason"]
+
+
+def test_a_rank_that_keeps_the_others_waiting_is_named(sabotage):
+    ended, _ = sabotage("late")
+    told = [line for line in ended.stderr.splitlines() if line.startswith("warning: rank")]
+    assert len(told) == 1, ended.stderr
+    assert re.match(
+        r"warning: rank 1 on \S+ has been reading its inputs for step \d+ for [3-9] s; the others wait", told[0]
+    )
 
 
 @pytest.mark.parametrize("variable", ["HPCDL_RANKS", "SLURM_NTASKS"])

@@ -9,6 +9,8 @@ from slurm_session import Slurm
 from hpcdl.sandbox import faults
 from hpcdl.sandbox.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 EXPIRES_IN_S = 31
 """slurmctld looks every 30 s: it sees the job at least once between the notice and the end."""
 
@@ -72,7 +74,6 @@ def jobs(slurm: Slurm) -> dict[str, Submitted]:
     return jobs
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "array"])
 def test_a_command_that_stops_with_its_exit_code_is_requeued_and_finishes(slurm, jobs, name):
     job = jobs[name]

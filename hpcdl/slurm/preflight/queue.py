@@ -1,4 +1,4 @@
-"""What Slurm itself says, where there is one: --test-only, dependencies, the reservation, modules."""
+"""What Slurm itself says, where there is one: --test-only, dependencies, arrays, the reservation, modules."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hpcdl.slurm.lint.script import Script
+from hpcdl.slurm.preflight.dependency import check_dependencies
 from hpcdl.slurm.preflight.problem import Problem
 
 _PATIENCE_S = 30
@@ -34,7 +35,8 @@ def check_queue(script: Script, path: Path) -> Iterator[Problem]:
         return
     if answer.returncode:
         yield Problem("slurm", f"sbatch --test-only refuses the script: {text}", "see `hpcdl explain`")
-    yield from _dependencies(script)
+    yield from check_dependencies(script, _run)
+    yield from _array(script)
     yield from _reservation(script)
 
 
@@ -54,14 +56,17 @@ def check_modules(script: Script, environment: Mapping[str, str]) -> Iterator[Pr
                 yield Problem("slurm", what, "see `module avail` and `module spider`", stops=False, line=line)
 
 
-def _dependencies(script: Script) -> Iterator[Problem]:
-    setting = script.options.get("dependency")
-    if not setting:
+def _array(script: Script) -> Iterator[Problem]:
+    setting = script.options.get("array")
+    match = re.search(r"MaxArraySize\s*=\s*(\d+)", _run(["scontrol", "show", "config"]).stdout) if setting else None
+    if not setting or not match:
         return
-    for number in re.findall(r"(?<![\w+])\d+", re.sub(r"\+\d+", "", setting.value)):
-        if _run(["scontrol", "show", "job", number]).returncode:
-            what = f"--dependency: Slurm knows no job {number} (any more); the new one would wait for ever"
-            yield Problem("slurm", what, "leave it out, or name a job that is there (squeue)", line=setting.line)
+    highest = max(map(int, re.findall(r"(?<![:\d%])\d+", setting.value)), default=0)
+    if highest >= int(match[1]):
+        what = (
+            f"--array: index {highest} is beyond {int(match[1]) - 1}, the highest that this Slurm takes (MaxArraySize)"
+        )
+        yield Problem("slurm", what, "cut the sweep into several jobs", line=setting.line)
 
 
 def _reservation(script: Script) -> Iterator[Problem]:
