@@ -17,7 +17,9 @@ def look(
     unit: int | None = typer.Option(None, "--unit", min=0, help="A channel of the layer, for patches and ascent."),
     data: str | None = typer.Option(None, "--data", help="The data set; else the one of the run."),
     samples: int = typer.Option(2000, "--samples", min=1, help="Test inputs to search for patches and neighbours."),
-    folder: Path = typer.Option(Path("look"), "-o", "--output", help="The folder for the pictures."),
+    folder: Path | None = typer.Option(
+        None, "-o", "--output", help="The folder for the pictures; else look/ in the run's folder, or here."
+    ),
 ) -> None:
     """Show what a trained network sees in an image or a signal: pictures, and a page with all."""
     _prepare_tensorflow()
@@ -29,6 +31,7 @@ def look(
 
         ready = prepare(network, Wish(image, data, layer, target, unit, samples))
     print(f"{ready.trained.path}: {ready.of}")
+    folder = folder or (network if network.is_dir() else Path()) / "look"
     made = []
     for picture in pictures(ready, folder):
         made.append(picture)

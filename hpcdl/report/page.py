@@ -17,6 +17,7 @@ from hpcdl.collector.group import counted
 from hpcdl.collector.records import Record
 from hpcdl.collector.row import Row
 from hpcdl.collector.table import Shown, Table, remarks
+from hpcdl.report.looks import looks
 from hpcdl.report.plots import inline_svg
 from hpcdl.report.series import Plot
 
@@ -36,7 +37,7 @@ class Drawing:
 
 
 def page(table: Table, title: str, sections: Sequence[tuple[str, Sequence[Plot]]] = ()) -> str:
-    """Return the page with a table, plots by section, and how each run ended that did not complete."""
+    """Return the page: a table, plots by section, looks inside networks, how each run ended that did not complete."""
     rows = list({id(row): row for record in table.records for row in record.rows}.values())
     anchors = {id(row): f"run-{number}" for number, row in enumerate(rows, start=1) if _is_worth_a_word(row)}
     script = (HERE / "page.js").read_text(encoding="utf-8")
@@ -52,6 +53,7 @@ def page(table: Table, title: str, sections: Sequence[tuple[str, Sequence[Plot]]
         outcomes=sorted(outcomes) if any(column.column == "outcome" for column in table.shown) else [],
         counts=outcomes.most_common(),
         told=[_told(row, anchors[id(row)]) for row in rows if id(row) in anchors],
+        looks=looks(rows),
         sections=[(name, [_drawing(plot) for plot in plots]) for name, plots in sections],
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),

@@ -35,7 +35,7 @@ TEAMS = np.array([[[200, 30, 40], [40, 60, 200]], [[240, 240, 240], [25, 25, 25]
 KEEPERS = np.array([255, 140, 0.0])
 
 
-def load_football(num_train: int = 6000, num_test: int = 1000, seed: int = 1) -> Dataset:
+def load_football(num_train: int = 4000, num_test: int = 1000, seed: int = 1) -> Dataset:
     """Return rendered panoramas, the same for the same numbers and seed (on other kinds of processor a pixel may be one
     brighter or darker), and the camera's truth.
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hpcdl.train.pictures import AMOUNT, LINE, RIGHT, WRONG, bare, caption, frame, grid, show_input, show_signed
 
@@ -77,6 +78,7 @@ def activations(values: np.ndarray, image: np.ndarray, layer: str, of: str) -> F
         second.set(
             xlabel=f"position in the layer's maps (each is {len(image) / len(values):.3g} samples)", ylabel="channel"
         )
+        second.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.colorbar(shown, ax=[first, second], label="activation")
         caption(figure, title, "")
         return figure
@@ -140,7 +142,7 @@ def dependence(image: np.ndarray, saliency: np.ndarray, guided: np.ndarray, scor
         first, second, third = figure.subplots(3, 1, sharex=True)
         time = np.arange(len(image))
         first.plot(image, color="#bbbbbb", linewidth=0.8)
-        dots = first.scatter(time, image[:, 0], c=saliency, s=6, cmap=AMOUNT + "_r")
+        dots = first.scatter(time, image[:, 0], c=saliency, s=6, cmap="YlOrBr")
         figure.colorbar(dots, ax=first, label="saliency")
         second.fill_between(time, saliency, color=RIGHT, linewidth=0)
         third.plot(guided, linewidth=0.8, color=WRONG)
