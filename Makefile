@@ -2,14 +2,16 @@
 # MPI=site, GPU=nccl, PYTHON=..., VENV=... on the command line reach envs/setup.sh.
 VENV ?= .venv
 RUNS ?= runs
+BENCH ?= bench
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help env mnist test lock
+.PHONY: help env mnist test bench lock
 
 help:
 	@echo "make mnist   train the lecture's CNN on 2 MPI ranks on MNIST and print the result table"
 	@echo "make test    run the whole test suite"
+	@echo "make bench   measure hpcdl beside other programs; results in BENCH=$(BENCH)/ (15 GB of disk in TMPDIR, 20 minutes)"
 	@echo "make env     only make the environment in $(VENV); see envs/setup.sh for MPI=site and GPU=nccl"
 	@echo "make lock    choose the versions in envs/constraints.txt anew"
 
@@ -26,6 +28,9 @@ test: env
 	$(BIN)/mypy
 	$(BIN)/pytest -q -m "not mpi and not slurm and not slow" -n logical --maxprocesses 8
 	$(BIN)/pytest -q -m "mpi or slurm or slow" -n 2 --dist loadgroup
+
+bench: env
+	$(BIN)/python tests/bench/collect.py -o $(BENCH)/collect
 
 lock:
 	envs/lock.sh

@@ -32,3 +32,7 @@ class RunError(HpcdlError):
 
 class CollectError(HpcdlError):
     """What was given to collect holds no run, or is no way to read one."""
+
+
+class LookError(HpcdlError):
+    """What was asked of a trained network, `hpcdl look` or `hpcdl predict-images`, it cannot show."""

@@ -3,9 +3,10 @@
 import difflib
 import fnmatch
 
-from hpcdl.errors import SiteError
+from hpcdl.errors import JobFileError, SiteError
 from hpcdl.job import Job, Resources
 from hpcdl.site import Partition, Site
+from hpcdl.timeout import OnTimeout
 from hpcdl.values import seconds
 
 
@@ -63,6 +64,24 @@ def check_gpus(resources: Resources, site: Site, partition: Partition | None) ->
             f"resources: {wanted} GPUs cannot be shared equally by {resources.ranks_per_node} ranks on each node, and "
             f"site {site.name} gives GPUs by rank. Make gpus_per_node a multiple of ranks_per_node."
         )
+
+
+def timeout_at(job: Job, site: Site) -> OnTimeout | None:
+    """Return what happens before the time limit at a site; None where nothing does, or where there is no limit.
+
+    Raises:
+        JobFileError: the job asks for what this site cannot give.
+    """
+    if site.scheduler == "none":
+        return None
+    cannot = None
+    if site.scheduler == "pbs":
+        cannot = "takes jobs through qsub, which sends no signal before the time limit"
+    elif site.launch.program not in ("srun", "mpirun"):
+        cannot = f"starts ranks by {site.launch.program}, which is not known to hand signals on to them"
+    if cannot and job.on_timeout:
+        raise JobFileError(f"on_timeout: site {site.name} {cannot}. Leave it out here by --set on_timeout=null.")
+    return None if cannot else job.timeout
 
 
 def check_account(account: str | None, site: Site) -> None:

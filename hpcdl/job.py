@@ -4,19 +4,19 @@ import hashlib
 import json
 import operator
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from ruamel.yaml.error import YAMLError
 
 from hpcdl import values, yamlfile
 from hpcdl.errors import JobFileError
 from hpcdl.sweep import Sweep
+from hpcdl.timeout import SHORTEST_JOB_S, SLACK_S, OnTimeout
 from hpcdl.training import Training
-from hpcdl.values import OptionName, OptionValue, Positive, TimeLimit, VariableName
+from hpcdl.values import VARIABLE, Command, OptionName, OptionValue, Positive, TimeLimit, VariableName
 from hpcdl.yamlfile import Section
 
 EXPECTATION = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
@@ -65,24 +65,6 @@ class Resources(Section):
         return values.seconds(self.time)
 
 
-def _words(command: Any) -> Any:
-    if isinstance(command, str):
-        try:
-            command = shlex.split(command)
-        except ValueError as fault:
-            raise ValueError(f"{command!r} cannot be cut into words ({fault}); write a list of words.") from None
-    if command == []:
-        raise ValueError("the command is empty; write the program and its arguments.")
-    return command
-
-
-Command = Annotated[
-    list[str],
-    BeforeValidator(_words),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
-
-
 class Job(Section):
     """A whole job file."""
 
@@ -93,7 +75,9 @@ class Job(Section):
     """What each rank runs instead of a training of hpcdl's: a text, or a list of words. A text is cut into words as a
     shell does; nothing in it is expanded."""
     sweep: Sweep | None = None
-    """Many trainings instead of one, as a job array."""
+    """Many runs instead of one, as a job array: a training with other values, or a command with other variables."""
+    on_timeout: OnTimeout | None = None
+    """What happens when the time limit comes near; see `timeout`."""
     env: dict[VariableName, str] = Field(default={})
     """Environment variables of the job, taken literally; they come before the site's."""
     slurm: dict[OptionName, OptionValue] = Field(default={})
@@ -114,9 +98,51 @@ class Job(Section):
         if (self.train is None) == (self.command is None):
             found = "neither" if self.train is None else "both"
             raise ValueError(f"a job has either a `train:` section or a `command:`; this file has {found}.")
-        if self.sweep and not self.train:
-            raise ValueError("a `sweep:` needs a `train:` section, whose values it changes.")
         return self
+
+    @model_validator(mode="after")
+    def _sweep_changes_what_is_run(self) -> "Job":
+        for key in self.sweep.keys() if self.sweep else ():
+            if self.train and not key.startswith("train."):
+                raise ValueError(f"sweep: {key}: only values of the training can differ in one array; write train.KEY.")
+            if not self.train and not VARIABLE.fullmatch(key):
+                raise ValueError(
+                    f"sweep: {key}: a command gets its values as variables; write a variable's name, such as "
+                    "learning_rate, and {learning_rate} in the command."
+                )
+        if self.sweep and not self.train:
+            for point in self.sweep.all_points():
+                for key, value in point.items():
+                    if not isinstance(value, str | int | float):
+                        raise ValueError(f"sweep: {key}: {value!r} cannot be a variable; give texts and numbers.")
+        return self
+
+    @model_validator(mode="after")
+    def _time_for_a_notice(self) -> "Job":
+        asked = self.on_timeout
+        if asked and asked.requeues and self.slurm.get("no-requeue"):
+            raise ValueError("slurm.no-requeue: forbids what on_timeout.requeues asks for; leave one of them out.")
+        if asked and asked.signal_before_s + SLACK_S >= self.resources.time_s:
+            raise ValueError(
+                f"on_timeout.signal_before: {asked.signal_before} (and the minute by which Slurm may be early) leaves "
+                f"nothing of resources.time {self.resources.time}; ask for more time or a shorter notice."
+            )
+        if asked and self.train and asked.model_fields_set & {"exit_code", "checkpoint_command"}:
+            raise ValueError(
+                "on_timeout: exit_code and checkpoint_command are for a `command:`; a training writes its checkpoint "
+                "by itself, leave them out."
+            )
+        return self
+
+    @property
+    def timeout(self) -> OnTimeout | None:
+        """What happens before the time limit: what the file says, else the defaults for trainings that are not short.
+
+        None for commands that do not ask, and where `slurm:` has a signal of its own.
+        """
+        if self.on_timeout or self.train is None or self.resources.time_s < SHORTEST_JOB_S or "signal" in self.slurm:
+            return self.on_timeout
+        return OnTimeout(requeues=0) if self.slurm.get("no-requeue") else OnTimeout()
 
     @property
     def training(self) -> Training:

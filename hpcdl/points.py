@@ -1,4 +1,4 @@
-"""One training out of a job with a sweep: all points checked before the queue, one chosen by each task of the array."""
+"""One run out of a job with a sweep: all points checked before the queue, one chosen by each task of the array."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ def load_points(path: Path | str, overrides: dict[str, Any] | None = None) -> li
     Raises:
         JobFileError: the job has no sweep, or a fault in it or in one of its points.
     """
-    sweep = load_job(path, overrides).sweep
-    if sweep is None:
+    job = load_job(path, overrides)
+    if job.sweep is None:
         raise JobFileError(f"{path}: the job has no `sweep:` section, so it has no points.")
-    points = sweep.all_points()
+    points = job.sweep.all_points()
+    if job.command:
+        return points  # variables of the command; what they mean only the command knows
     for number, point in enumerate(points):
         try:
             load_job(path, {**(overrides or {}), **point, "sweep": None})

@@ -2,10 +2,11 @@
 
 import difflib
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from hpcdl.errors import HpcdlError, JobFileError, SiteError
-from hpcdl.fit import check_account, cores_per_rank
+from hpcdl.fit import check_account, cores_per_rank, timeout_at
 from hpcdl.job import Job
 from hpcdl.settings import Settings
 from hpcdl.site import Partition, Site
@@ -14,15 +15,17 @@ Options = dict[str, Any]
 """By long name, in the order of the script: a text, or True for an option without a value."""
 
 ORDER = """array nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
-partition qos constraint gres gpus-per-node gpus-per-task reservation""".split()
+partition qos constraint gres gpus-per-node gpus-per-task reservation signal requeue open-mode""".split()
 """The order of the lines in a script, for the eye; others follow."""
 
 GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"}
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9%+,./:=@^_{}\[\]*()&|-]+", re.ASCII)
 
 
-def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: Settings) -> Options:
-    """Return the options for `job` in `partition` of `site`.
+def sbatch_options(
+    job: Job, site: Site, partition: Partition | None, settings: Settings, folder: Path | None = None
+) -> Options:
+    """Return the options for `job` in `partition` of `site`, with its logs in the run's `folder` if it is known.
 
     The job's resources, its log names, the user's account and address for mails, the site's partition and its own
     options; then the job's `slurm:` section, which replaces any of these but the resources (`false` leaves one out).
@@ -33,8 +36,8 @@ def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: 
     """
     asked = _asked_for(job, site, partition)
     others: Options = {
-        "output": _log_name(site.log_names.output, job),
-        "error": _log_name(site.log_names.error, job),
+        "output": _log_name(site.log_names.output, job, folder),
+        "error": _log_name(site.log_names.error, job, folder),
         "account": settings.account_at(site.name) or False,
         "mail-user": settings.mail_user or False,
         **(partition.options if partition else {}),
@@ -43,7 +46,9 @@ def sbatch_options(job: Job, site: Site, partition: Partition | None, settings: 
     taken = asked.keys() | (GPU_OPTIONS if job.resources.gpus_per_node else set())
     for name in job.slurm:
         if name in taken:
-            raise JobFileError(f"slurm.{name}: the job says this in other words (resources, name); change it there.")
+            raise JobFileError(
+                f"slurm.{name}: the job says this in other words (resources, name, on_timeout); change it there."
+            )
         _check_name(name, site)
     merged = {**asked, **others, **job.slurm}
     check_account(str(merged["account"] or "") or None, site)
@@ -95,13 +100,28 @@ def _asked_for(job: Job, site: Site, partition: Partition | None) -> Options:
     if job.sweep:
         throttle = f"%{job.sweep.throttle}" if job.sweep.throttle else ""
         options["array"] = f"0-{len(job.sweep.all_points()) - 1}{throttle}"
-    return options | {"time": resources.time, "job-name": job.name} | _gpu_option(job, site)
+    return (
+        options | {"time": resources.time, "job-name": job.name} | _gpu_option(job, site) | _before_the_limit(job, site)
+    )
 
 
-def _log_name(pattern: str, job: Job) -> str:
-    """A log's name in sbatch's words; the tasks of an array have one each."""
+def _before_the_limit(job: Job, site: Site) -> Options:
+    timeout = timeout_at(job, site)
+    if timeout is None:
+        return {}
+    options: Options = {"signal": f"B:USR1@{timeout.signal_before_s}"}  # B: to the script, which knows what to do
+    if timeout.requeues:
+        options |= {"requeue": True, "open-mode": "append"}  # a later start must not empty the logs of the first
+    return options
+
+
+def _log_name(pattern: str, job: Job, folder: Path | None) -> str:
+    """A log's name in sbatch's words; the tasks of an array have one each, in the folder of their point."""
     name = pattern.replace("%j", "%A_%a") if job.sweep else pattern
-    return name.replace("{prefix}", job.log_prefix.replace("%", "%%"))
+    name = name.replace("{prefix}", job.log_prefix.replace("%", "%%"))
+    if folder is None:
+        return name
+    return "/".join([str(folder).replace("%", "%%"), *(["%a"] if job.sweep else []), name.rpartition("/")[2]])
 
 
 def _check_name(name: str, site: Site) -> None:

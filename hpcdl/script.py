@@ -3,8 +3,10 @@
 The words of the script stand in templates/; what is decided or computed is decided here.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from jinja2 import (
     BaseLoader,
@@ -19,18 +21,31 @@ from jinja2 import (
 
 from hpcdl import resources
 from hpcdl.errors import HpcdlError
-from hpcdl.fit import check_gpus, choose_partition
+from hpcdl.fit import check_gpus, choose_partition, timeout_at
 from hpcdl.job import Job
 from hpcdl.pbs import pbs_directives
 from hpcdl.sbatch import Options, directive, sbatch_options
 from hpcdl.settings import Settings
 from hpcdl.site import Partition, Site
+from hpcdl.sweep import Point
 
 TEMPLATES = {"slurm": "slurm.sh.j2", "pbs": "pbs.sh.j2", "none": "base.sh.j2"}
 """The template for each kind of scheduler."""
 
+OWN_VARIABLES = frozenset(
+    """id job point restart failed signal decision reason launcher stopped code answer
+    HPCDL_RUN_FOLDER""".split()
+)
+"""The variables that the templates use for themselves; a job's own may not be called so."""
 
-def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Sequence[str] = ()) -> str:
+
+class ShellWord(str):
+    """A word of a command line that is the shell's already, not to be quoted."""
+
+
+def render(
+    job: Job, job_file: str, site: Site, settings: Settings, changes: Sequence[str] = (), folder: Path | None = None
+) -> str:
     """Return the batch script of a job at a site.
 
     Args:
@@ -39,6 +54,9 @@ def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Seq
         site: where to run.
         settings: the user's own.
         changes: the `--set` texts that made `job` out of the file; the ranks read the file with the same ones.
+        folder: the run's folder, absolute, where it is known before the job has an id; the logs go there too. It is
+            there when the job starts, and of a sweep its folder for each point, INDEX/. None: the script makes
+            runs/NAME-ID/ where sbatch is called, runs/NAME-ID/INDEX/ for each point of a sweep.
 
     Raises:
         HpcdlError: the site cannot run the job, or a value cannot stand in a script.
@@ -48,19 +66,29 @@ def render(job: Job, job_file: str, site: Site, settings: Settings, changes: Seq
     options: Options = {}
     directives: list[str] = []
     if site.scheduler == "slurm":
-        options = sbatch_options(job, site, partition, settings)
+        options = sbatch_options(job, site, partition, settings, folder)
         directives = [directive(name, value) for name, value in options.items()]
     elif site.scheduler == "pbs":
         directives = pbs_directives(job, site, partition, settings)
+    variables = site.env | job.env
+    points = job.sweep.all_points() if job.sweep else []
+    for name in [*variables, *(job.sweep.keys() if job.sweep else ())]:
+        if name in OWN_VARIABLES:
+            raise HpcdlError(f"variable {name}: the batch script uses this name for itself; take another one.")
     names = {
         "site": site,
         "job": job,
+        "run_folder": run_folder(job, folder),
+        "ntasks": str(job.resources.ranks),
+        "timeout": timeout_at(job, site),
+        "tell_ranks": lambda signal: tell_ranks(signal, site),
         "directives": directives,
         "cluster_module": partition.cluster_module if partition else None,
         "modules": settings.modules_at(site.name),
         "venv": settings.venv_at(site.name),
-        "env": site.env | job.env,
-        "points": [str(number) for number in range(len(job.sweep.all_points()))] if job.sweep else [],
+        "env": variables,
+        "points": [str(number) for number in range(len(points))],
+        "point_variables": [(str(number), _texts(point)) for number, point in enumerate(points) if job.command],
         "command": launch(job, site, partition, options.get("cpus-per-task")) + payload(job, job_file, changes),
     }
     template = TEMPLATES[site.scheduler]
@@ -93,11 +121,45 @@ def launch(job: Job, site: Site, partition: Partition | None, cores: str | None)
     return words + site.launch.options + (partition.launch_options if partition else []) + site.launch.wrapper
 
 
+def run_folder(job: Job, folder: Path | None) -> str:
+    """Return the run's folder in the words of the script: known, or made of the job's id; each point has its own."""
+    base = quote(str(folder)) if folder else f"$PWD/runs/{job.name}-$id"
+    return f"{base}/$point" if job.sweep else base
+
+
+def tell_ranks(signal: str, site: Site) -> list[str]:
+    """Return the words that send a signal to all ranks: through Slurm where they are its steps, else through mpirun.
+
+    srun hands a signal that it gets on to its ranks too, but takes SIGTERM for an order to kill them.
+    """
+    if site.launch.program == "srun":
+        return ["scancel", f"--signal={signal}", ShellWord('"$job"')]
+    return ["pkill", f"-{signal}", "-P", ShellWord('"$launcher"')]
+
+
 def payload(job: Job, job_file: str, changes: Sequence[str]) -> list[str]:
     """Return the words of what each rank runs: the job's own command, or hpcdl's trainer with the job file."""
     if job.command:
-        return job.command
-    return ["hpcdl", "train", job_file, *(word for change in changes for word in ("--set", change))]
+        return [with_variables(word, job.sweep.keys()) for word in job.command] if job.sweep else job.command
+    point = ["--point", ShellWord('"$point"')] if job.sweep else []
+    return ["hpcdl", "train", job_file, *(word for change in changes for word in ("--set", change)), *point]
+
+
+def with_variables(word: str, names: Sequence[str]) -> str:
+    """Return a word of a command with each `{name}` of a variable replaced by that variable.
+
+    >>> print(with_variables("--lr={rate}", ["rate"]), with_variables("{other}", ["rate"]))
+    --lr="$rate" {other}
+    """
+    parts = re.split(r"\{(" + "|".join(map(re.escape, names)) + r")\}", word)
+    if len(parts) == 1:
+        return word
+    quoted = (f'"${part}"' if number % 2 else quote(part) if part else "" for number, part in enumerate(parts))
+    return ShellWord("".join(quoted))
+
+
+def _texts(point: Point) -> dict[str, str]:
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in point.items()}
 
 
 def _environment(settings: Settings) -> Environment:
@@ -130,15 +192,16 @@ def quote(value: str) -> str:
 
 def words(values: Sequence[str]) -> str:
     """Return a command line: each value one word."""
-    return " ".join(quote(value) for value in values)
+    return " ".join(value if isinstance(value, ShellWord) else quote(value) for value in values)
 
 
-def line(value: str) -> str:
-    """Return a text that was checked or quoted before (a variable's name, a directive) as it is: one line.
+def line(value: str | int) -> str:
+    """Return a number, or a text that was checked or quoted before (a variable's name, a directive), as it is.
 
     Raises:
         HpcdlError: it would break the line.
     """
-    if not value.isprintable():
-        raise HpcdlError(f"{value!r} must be one line without tabs and other control characters.")
-    return value
+    text = str(value)
+    if not text.isprintable():
+        raise HpcdlError(f"{text!r} must be one line without tabs and other control characters.")
+    return text

@@ -1,4 +1,4 @@
-"""Many trainings from one job file: the points of a parameter sweep, which become one job array."""
+"""Many runs from one job file: the points of a parameter sweep, which become one job array."""
 
 import itertools
 from collections.abc import Mapping
@@ -10,22 +10,27 @@ from hpcdl.values import Positive
 from hpcdl.yamlfile import Section
 
 Point = dict[str, Any]
-"""The values of one training, by dotted key: {"train.optimizer.learning_rate": 0.002}."""
+"""The values of one run: of a training by dotted key, {"train.optimizer.learning_rate": 0.002}, of a command by
+variable, {"learning_rate": 0.002}."""
 
 
 class Sweep(Section):
     """The `sweep:` section of a job file. Where more than one of grid, zip and points is given, all are combined."""
 
     grid: dict[str, list[Any]] = Field(default={})
-    """Lists of values by dotted key; every combination is a point, the last key changing fastest."""
+    """Lists of values by key; every combination is a point, the last key changing fastest."""
     zip: dict[str, list[Any]] = Field(default={})
-    """Lists of one length by dotted key; the first values together are a point, then the second ones, ..."""
+    """Lists of one length by key; the first values together are a point, then the second ones, ..."""
     points: list[Point] = Field(default=[])
     """Points one by one."""
     exclude: list[Point] = Field(default=[])
     """Points to leave out: all that have these values, whatever their others are."""
     throttle: Positive | None = None
-    """How many trainings run at the same time at most; None leaves it to the scheduler."""
+    """How many of them run at the same time at most; None leaves it to the scheduler."""
+
+    def keys(self) -> list[str]:
+        """Return what differs between the points, in the order of the file."""
+        return list(dict.fromkeys(key for point in self._combined() for key in point))
 
     def all_points(self) -> list[Point]:
         """Return the points in the order of their numbers, which count from 0.
@@ -47,8 +52,6 @@ class Sweep(Section):
         if not any(groups):
             raise ValueError("nothing to sweep; give `grid:`, `zip:` or `points:` with keys such as train.batch_size.")
         for key in set().union(*groups):
-            if not key.startswith("train."):
-                raise ValueError(f"{key}: only values of the training can differ in one array; write train.KEY.")
             if sum(key in group for group in groups) > 1:
                 raise ValueError(f"{key}: stands in more than one of grid, zip and points; give it once.")
         lengths = {key: len(values) for key, values in self.zip.items()}

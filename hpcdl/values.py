@@ -1,6 +1,7 @@
 """The kinds of value that job files, site profiles and settings share."""
 
 import re
+import shlex
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -63,5 +64,26 @@ OptionName = Annotated[str, AfterValidator(_option_name)]
 OptionValue = Annotated[Any, BeforeValidator(_option_value), WithJsonSchema({"type": ["string", "integer", "boolean"]})]
 """What sbatch is told: a text or a number, true for an option without a value, false for no such line."""
 
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VariableName = Annotated[str, Field(pattern=rf"^{VARIABLE.pattern}$")]
 """The name of an environment variable."""
+
+
+def _words(command: Any) -> Any:
+    if isinstance(command, str):
+        try:
+            command = shlex.split(command)
+        except ValueError as fault:
+            raise ValueError(f"{command!r} cannot be cut into words ({fault}); write a list of words.") from None
+    if command == []:
+        raise ValueError("the command is empty; write the program and its arguments.")
+    return command
+
+
+Command = Annotated[
+    list[str],
+    BeforeValidator(_words),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""A program and its arguments: a list of words, or a text, which is cut into words as a shell does; nothing in it is
+expanded."""

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpcdl.collector import OUTCOMES, Row, collect_rows, table
+from hpcdl.collector import OUTCOMES, Row, collect_rows
 from hpcdl.collector.explain import explained
+from hpcdl.collector.formats import writer
+from hpcdl.collector.table import build
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 PIECES = [
@@ -104,6 +106,15 @@ PIECES = [
         "\ufeff",
     ),
 ]
+TEXT_FORMATS = ("table", "markdown", "latex", "csv", "html")
+
+
+def written(rows: list[Row], name: str) -> str:
+    text = writer(name)(build(rows))
+    assert isinstance(text, str)
+    return text
+
+
 TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=40).map("".join)
 
 
@@ -122,8 +133,8 @@ def test_any_bytes_give_sound_rows(tmp_path, data):
             assert value is None or 0 <= value <= 1
         for column in ("epochs_done", "epochs_planned", "ranks"):
             assert getattr(row, column) is None or getattr(row, column) >= 0
-    json.loads(table.as_json(rows))
-    outputs = [table.as_csv(rows), table.markdown(rows)]
+    json.loads(written(rows, "json"))
+    outputs = [written(rows, name) for name in ("csv", "markdown", "latex", "table")]
     if rows:
         outputs += explained(path)
     for text in outputs:
@@ -137,7 +148,7 @@ HOSTILE = "\x1b]0;gotcha\x07\x1b[2J<img src=x onerror=alert(1)>|`rm -rf`\u202e"
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n="])
 def test_no_cell_begins_a_formula(start):
     row = Row(start + "1+1", cause=start + "cmd|' /C calc'!A1", metrics={start + "x": 1.0})
-    for cells in csv.reader(io.StringIO(table.as_csv([row]))):
+    for cells in csv.reader(io.StringIO(written([row], "csv"))):
         assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n")]
 
 
@@ -146,9 +157,10 @@ def test_a_hostile_message_stays_text(tmp_path):
     path.write_text('Traceback (most recent call last):\n  File "x.py", line 1\nValueError: ' + HOSTILE + "\n")
     rows = collect_rows([path], pytest.fail)
     assert rows[0].outcome == "crash"
-    for text in (table.markdown(rows), table.as_csv(rows), *explained(path)):
+    for text in (*(written(rows, name) for name in TEXT_FORMATS), *explained(path)):
         assert not CONTROL.search(text)
-    assert "<img" not in table.markdown(rows)
+    assert "<img" not in written(rows, "markdown")
+    assert "<img" not in written(rows, "html")
 
 
 def test_a_hostile_file_name_stays_text(tmp_path, capsys):
@@ -159,7 +171,7 @@ def test_a_hostile_file_name_stays_text(tmp_path, capsys):
     path = tmp_path / "a\x1b[31m\n=b.log"
     path.write_text("Epoch 1/1\n5/5 - 1s - loss: 0.5\n")
     (tmp_path / "e\x1b[2J.log").touch()
-    for form in ("table", "markdown", "csv", "json"):
+    for form in ("table", "markdown", "latex", "html", "csv", "json", "jsonl"):
         result = CliRunner().invoke(app, ["collect", str(tmp_path), "--format", form])
         assert result.exit_code == 0
         assert not CONTROL.search(result.output)

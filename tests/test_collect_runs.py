@@ -16,7 +16,10 @@ from typer.testing import CliRunner
 import hpcdl
 from hpcdl import runlog
 from hpcdl.cli import app
-from hpcdl.collector import COLUMNS, CollectWarning, Row, collect_rows, table
+from hpcdl.collector import COLUMNS, CollectWarning, Row, collect_rows
+from hpcdl.collector.formats.csv import as_csv
+from hpcdl.collector.formats.markdown import markdown
+from hpcdl.collector.table import build
 from hpcdl.run import record
 
 JOB = {
@@ -229,8 +232,8 @@ def test_json_has_every_column_and_null_for_the_unknown(finished, killed):
 
 def test_columns_are_the_documented_ones():
     assert " ".join(COLUMNS) == (
-        "run files job_id job scheduler framework ranks outcome cause evidence_file evidence_line evidence epochs_done "
-        "epochs_planned partial loss accuracy val_loss val_accuracy best_val_accuracy best_epoch test_loss "
+        "run files job_id job scheduler framework ranks outcome cause evidence_file evidence_line evidence expect "
+        "epochs_done epochs_planned partial loss accuracy val_loss val_accuracy best_val_accuracy best_epoch test_loss "
         "test_accuracy images_per_s epoch_s time_s"
     )
 
@@ -243,14 +246,15 @@ def test_csv_reads_back(finished, killed):
 
 def test_no_text_becomes_a_formula_markup_or_an_escape_sequence():
     row = Row(run="=cmd|' /C calc'!A1", cause="\x1b]0;gotcha\x07<script>|*x*", loss=-1.5, metrics={"+x\n": 1.0})
-    header, cells = csv.reader(io.StringIO(table.as_csv([row])))
+    table = build([row])
+    header, cells = csv.reader(io.StringIO(as_csv(table)))
     assert cells[0].startswith("'=")
     assert header[-1] == "metric.+x<0a>"
     assert dict(zip(header, cells, strict=True))["loss"] == "-1.5"
-    for text in (table.as_csv([row]), table.markdown([row])):
+    for text in (as_csv(table), markdown(table)):
         assert "\x1b" not in text
         assert "\x07" not in text
-    assert "&lt;script&gt;\\|\\*x\\*" in table.markdown([row])
+    assert "&lt;script&gt;\\|\\*x\\*" in markdown(table)
 
 
 def test_table_is_readable_at_80_columns(finished, killed, monkeypatch):
@@ -273,7 +277,8 @@ def test_markdown(finished):
 def test_data_frame(finished, killed):
     with pytest.warns(CollectWarning, match="1 line cut"):
         frame = hpcdl.collect(finished.parent)
-    assert list(frame.columns) == list(COLUMNS)
+    assert list(frame.columns)[: len(COLUMNS)] == list(COLUMNS)
+    assert frame["train.batch_size"].tolist()[0] == 64
     assert frame["test_accuracy"].tolist()[0] == 0.9927
     assert frame["test_accuracy"].isna().tolist() == [False, True]
     assert {str(frame[name].dtype) for name in ("ranks", "epochs_done")} == {"Int64"}

@@ -139,7 +139,7 @@ def test_directives_stand_before_the_first_command(lecture):
 
 def test_overrides_reach_the_ranks(lecture):
     script = render(lecture, LECTURE, load_site("local"), SETTINGS, ["train.epochs=1", "slurm.comment=a b"])
-    assert script.endswith("hpcdl train jobs/mnist_lecture.yaml --set train.epochs=1 --set 'slurm.comment=a b'\n")
+    assert "hpcdl train jobs/mnist_lecture.yaml --set train.epochs=1 --set 'slurm.comment=a b'\n" in script
 
 
 def test_srun_repeats_the_cores_that_the_job_asked_for(lecture):
@@ -147,13 +147,13 @@ def test_srun_repeats_the_cores_that_the_job_asked_for(lecture):
     job = changed(lecture, {"cores_per_rank": 6})
     script = render(job, LECTURE, load_site("generic"), SETTINGS)
     assert "#SBATCH --cpus-per-task=6\n" in script
-    assert re.search(r"^srun .*--cpus-per-task=6 ", script, re.MULTILINE)
+    assert re.search(r"^ +await srun .*--cpus-per-task=6 ", script, re.MULTILINE)
 
 
 def test_a_variable_of_the_job_comes_before_the_site_s(lecture):
     site = load_site("generic").model_copy(update={"env": {"NCCL_DEBUG": "WARN", "SITE": "1"}})
     script = render(lecture.model_copy(update={"env": {"NCCL_DEBUG": "INFO"}}), LECTURE, site, SETTINGS)
-    assert "export NCCL_DEBUG=INFO\nexport SITE=1\n" in script
+    assert "export NCCL_DEBUG=INFO\n    export SITE=1\n" in script
     assert "WARN" not in script
 
 
@@ -168,7 +168,7 @@ def test_the_pmix_switch_is_the_profile_s(lecture):
 def test_a_machine_without_a_queue_gets_mpirun_and_no_directives(lecture):
     script = render(changed(lecture, {"ranks_per_node": 2}), LECTURE, load_site("local"), SETTINGS)
     assert "#SBATCH" not in script
-    assert "\nmpirun -n 2 hpcdl train jobs/mnist_lecture.yaml\n" in script
+    assert "\n    mpirun -n 2 hpcdl train jobs/mnist_lecture.yaml\n" in script
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -234,7 +234,7 @@ def test_the_user_s_own_template_comes_first_and_can_extend_ours(lecture, tmp_pa
     settings = Settings(folders=Folders(templates=str(tmp_path)))
     script = render(lecture, LECTURE, load_site("jureca"), settings)
     assert "#SBATCH --nodes=1\n" in script
-    assert script.endswith("echo mine\nsrun --kill-on-bad-exit=1 hpcdl train jobs/mnist_lecture.yaml\n")
+    assert "echo mine\n    await srun --kill-on-bad-exit=1 hpcdl train jobs/mnist_lecture.yaml\n" in script
 
 
 @pytest.mark.parametrize("fault", ["{{ typo | quote }}", "{% if %}"])

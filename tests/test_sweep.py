@@ -88,9 +88,9 @@ def test_a_job_without_a_sweep_has_no_points(tmp_path):
         load_points(tmp_path / "job.yaml")
 
 
-def test_a_command_is_not_swept(tmp_path):
+def test_a_command_is_swept_by_its_variables(tmp_path):
     (tmp_path / "job.yaml").write_text(
         "name: x\nresources: {time: '01:00:00'}\ncommand: x\nsweep: {grid: {train.seed: [1]}}\n"
     )
-    with pytest.raises(JobFileError, match="a `sweep:` needs a `train:` section"):
+    with pytest.raises(JobFileError, match=r"train\.seed: a command gets its values as variables"):
         load_job(tmp_path / "job.yaml")

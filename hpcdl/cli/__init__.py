@@ -9,7 +9,23 @@ import sys
 import typer
 
 import hpcdl
-from hpcdl.cli import check, collect, data, doctor, lint, models, run, sandbox, script, sites, sweep
+from hpcdl.cli import (
+    check,
+    collect,
+    data,
+    doctor,
+    lint,
+    look,
+    models,
+    report,
+    run,
+    sandbox,
+    script,
+    sites,
+    status,
+    submit,
+    sweep,
+)
 from hpcdl.errors import HpcdlError
 
 app = typer.Typer(
@@ -28,7 +44,16 @@ app.add_typer(sites.sites)
 app.command()(sites.schema)
 app.command()(run.run)
 app.command()(run.resume)
+app.command()(submit.submit)
+app.command()(status.status)
+app.command()(status.watch)
+app.command()(status.logs)
+app.command()(submit.cancel)
+app.command()(submit.rerun)
 app.command()(collect.collect)
+app.command()(look.look)
+app.command()(look.predict_images)
+app.command()(report.report)
 app.command()(run.train)
 app.command()(data.fetch)
 app.add_typer(data.app, name="data")

@@ -1,10 +1,15 @@
 """`hpcdl check`: the pre-flight before a submit."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from hpcdl.cli.run import SET_OPTION
+
+if TYPE_CHECKING:
+    from hpcdl.slurm.preflight.problem import Problem
 
 
 def check(
@@ -19,17 +24,27 @@ def check(
 
     Exit code: 0 when nothing stops the job, 1 when something does, 2 when a file cannot be read.
     """
-    from hpcdl.cli.lint import printable
-
     is_job_file = job.suffix in (".yaml", ".yml")
     problems = _of_job(job, site, changes or []) if is_job_file else _of_script(job, site)
-    for problem in problems:
-        place = f"{job}:{problem.line}: " if problem.line and not is_job_file else ""
-        word = "error" if problem.stops else "warning"
-        typer.echo(f"{place}{word}: {printable(problem.what)}\n    remedy: {printable(problem.remedy)}")
+    show(problems, None if is_job_file else job)
     if not problems:
         typer.echo("nothing found that would go wrong")
     raise typer.Exit(1 if any(problem.stops for problem in problems) and not force else 0)
+
+
+def show(problems: "Iterable[Problem]", script: Path | None = None, err: bool = False) -> None:
+    """Print what is wrong and the remedy.
+
+    Args:
+        script: the user's own script, whose lines are named.
+        err: to standard error.
+    """
+    from hpcdl.cli.lint import printable
+
+    for problem in problems:
+        place = f"{script}:{problem.line}: " if problem.line and script else ""
+        word = "error" if problem.stops else "warning"
+        typer.echo(f"{place}{word}: {printable(problem.what)}\n    remedy: {printable(problem.remedy)}", err=err)
 
 
 def _of_script(path: Path, site: str | None):  # type: ignore[no-untyped-def]

@@ -61,7 +61,7 @@ def run(
         overrides |= {"train.data": fallback, "name": f"{job.name}-on-{fallback}", "expect": {}}
         job = load_job(job_file, overrides)
         prepare(job.training.data)
-    _follow(LocalRun.create(job, job_file, num_ranks or job.resources.ranks, runs))
+    follow(LocalRun.create(job, job_file, num_ranks or job.resources.ranks, runs))
 
 
 def resume(
@@ -73,7 +73,7 @@ def resume(
     """Go on with a run on this machine that did not finish, from its newest checkpoint."""
     from hpcdl.run.local import LocalRun
 
-    _follow(LocalRun.resume(folder, num_ranks))
+    follow(LocalRun.resume(folder, num_ranks))
 
 
 def train(
@@ -92,7 +92,7 @@ def train(
     run_and_exit(start, job_file, changes, point, runs)
 
 
-def _follow(local: "LocalRun") -> None:
+def follow(local: "LocalRun") -> None:
     """Start a run and print what it says, on a terminal with a progress bar below; leave with its exit code."""
     import json
     import sys

@@ -5,14 +5,16 @@ The package is `hpcdl.collector`; the function that most callers want is `hpcdl.
 
 import warnings
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcdl.collector.dialect import load_dialects
 from hpcdl.collector.find import find_runs
-from hpcdl.collector.logs import Logs, read_logs
-from hpcdl.collector.row import COLUMNS, FLOAT_COLUMNS, INT_COLUMNS, OUTCOMES, Evidence, Row
-from hpcdl.collector.runfolder import read_run_folder
+from hpcdl.collector.index import Indexes
+from hpcdl.collector.parallel import read_all
+from hpcdl.collector.reading import files_of
+from hpcdl.collector.row import COLUMNS, OUTCOMES, Evidence, Row
 
 if TYPE_CHECKING:
     import pandas
@@ -29,6 +31,9 @@ def collect_rows(
     warn: Callable[[str], None],
     pattern: str | None = None,
     dialects: Iterable[Path | str] = (),
+    index: bool = False,
+    jobs: int = 1,
+    executor: Executor | None = None,
 ) -> list[Row]:
     """Read the runs under `paths` into rows, in the order of the paths and of the names below them.
 
@@ -37,20 +42,40 @@ def collect_rows(
         warn: is called with one sentence for each thing that could not be read.
         pattern: how file names tell run and stream, where the known forms do not fit (find.find_runs).
         dialects: YAML files of the user's own patterns (dialect.Dialect).
+        index: keep what was read in an index beside many runs, and read only what has changed (index.Index).
+        jobs: processes that read, from 1.
+        executor: reads instead of processes of our own (parallel.over_ranks).
 
     Raises:
         CollectError: the pattern or a dialect is wrong.
     """
-    more = load_dialects(dialects, warn)
+    where, dialects = [Path(path) for path in paths], list(dialects)
+    load_dialects(dialects, warn)  # a wrong one is told before anything is read
+    runs = list(find_runs(where, warn, pattern))
+    files = [files_of(run) for run in runs] if index or jobs > 1 or executor else [None] * len(runs)
+    indexes = Indexes(where, runs, files, dialects, warn) if index else None
+    known = [indexes.get(run, at) if indexes and at else None for run, at in zip(runs, files, strict=True)]
+    missing = [number for number, reading in enumerate(known) if reading is None]
+    fresh = read_all(
+        [runs[number] for number in missing],
+        [at.size if (at := files[number]) else 0 for number in missing],
+        dialects,
+        jobs,
+        executor,
+    )
     rows: list[Row] = []
-    for run in find_runs([Path(path) for path in paths], warn, pattern):
-        if isinstance(run, Logs):
-            rows += read_logs(run, warn, more)
-            continue
-        try:
-            rows.append(read_run_folder(run, warn))
-        except OSError as error:
-            warn(f"{run}: cannot be read ({error.strerror})")
+    try:
+        for run, at, reading in zip(runs, files, known, strict=True):
+            if reading is None:
+                reading = next(fresh)
+                if indexes and at:
+                    indexes.put(run, at, reading)
+            for text in reading.warnings:
+                warn(text)
+            rows += reading.rows
+    finally:
+        if indexes:
+            indexes.save()
     return rows
 
 
@@ -65,9 +90,10 @@ def collect(
         dialects: YAML files of the user's own patterns (dialect.Dialect).
 
     Returns:
-        The columns of COLUMNS, which states meaning and unit, then `metric.NAME` for any other metric. dtypes:
-        Int64 (nullable) for counts and line numbers, Float64 (nullable) for quantities and metrics, object (lists of
-        str) for `files`, string for the rest; unknown is <NA>.
+        The columns of COLUMNS, which states meaning and unit, then `metric.NAME` for any other metric, then the values
+        of the job by dotted key. dtypes: Int64 (nullable) for counts and line numbers, Float64 (nullable) for
+        quantities and metrics, object (lists of str) for `files`, for the job's values what they are, string for the
+        rest; unknown is <NA>.
 
     Raises:
         CollectError: the pattern or a dialect is wrong.
@@ -75,13 +101,10 @@ def collect(
     Warns:
         CollectWarning: for each thing that could not be read.
     """
-    import pandas
+    from hpcdl.collector.frame import data_frame
+    from hpcdl.collector.table import build
 
     if isinstance(paths, Path | str):
         paths = [paths]
     rows = collect_rows(paths, lambda text: warnings.warn(text, CollectWarning, stacklevel=3), pattern, dialects)
-    metrics = sorted({f"metric.{name}" for row in rows for name in row.metrics})
-    frame = pandas.DataFrame([row.as_dict() for row in rows], columns=[*COLUMNS, *metrics])
-    types = {name: "string" for name in COLUMNS if name != "files"}
-    types |= dict.fromkeys(INT_COLUMNS, "Int64") | dict.fromkeys([*FLOAT_COLUMNS, *metrics], "Float64")
-    return frame.astype(types)
+    return data_frame(build(rows))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from hpcdl.collector.columns import harmless
 from hpcdl.collector.events import Event
 from hpcdl.collector.logs import look
 from hpcdl.collector.opening import ERRORS
@@ -11,7 +12,6 @@ from hpcdl.collector.outcome import judge
 from hpcdl.collector.readers import Reader
 from hpcdl.collector.row import Row
 from hpcdl.collector.story import Story
-from hpcdl.collector.table import harmless
 from hpcdl.errors import CollectError
 
 WIDEST = 150

@@ -10,7 +10,11 @@ from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
 from typing import NamedTuple
 
+from hpcdl.collector.bars import NEWLINE, Skimmer, state
+
 BLOCK = 1 << 20
+LARGE = 1 << 19
+"""Bytes of a log from which on its bars are skimmed: fewer are read as fast as numpy is loaded."""
 LONGEST = 1 << 18
 """Bytes of a line without any break that are kept; the rest of such a line is no log."""
 
@@ -18,11 +22,9 @@ PREFIX = 200
 """Bytes of a line in which a launcher's prefix stands."""
 MOST_RANKED_LINES = 1000
 
+BREAKS = (b"\n", b"\r", b"\b")
 BACKSPACES = re.compile(rb"\x08+\r?")
 ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-INSIDE = b" - ETA: "
-BAR_ENDS = frozenset(b"0123456789s ")
-KERAS_3 = re.compile(rb"(?:\x1b\[1m)? *(\d+)/(\d+|Unknown)(?:\x1b| )")
 LEFT_OVER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 # What is written by another process in the middle of a line: the line is cut before it.
@@ -87,39 +89,29 @@ def _drawn(stream: BufferedIOBase, ranks: dict[int, int]) -> Iterator[Frame]:
 
     A launcher puts its prefix before a line, not before what is drawn over it: `ranks` gets the rank of such lines.
     """
-    bar: tuple[int, bytes] | None = None
-    others: dict[bytes, Held] = {}
-    for number, lines in _blocks(stream):
-        for line in lines:
-            number += 1
-            if not line:
-                continue
-            # The commonest line by far, and the reason for this loop's form: a Keras bar inside an epoch. One that does
-            # not end as a bar does has something glued to it.
-            if INSIDE in line and line[-1] in BAR_ENDS and b"\r" not in line and len(line) < 400:
-                bar = number, line
-                continue
+    held: dict[bytes, Held] = {}
+    for number, begins, passage in _passages(stream):
+        for line in passage.split(b"\n"):
             pieces: Sequence[bytes] = (line,)
             if b"\r" in line:
                 pieces = line.split(b"\r")
-                _note_rank(ranks, number, line)
+                if begins:
+                    _note_rank(ranks, number, line)
             for piece in pieces:
                 if not piece:
                     continue
-                if INSIDE in piece and piece[-1] in BAR_ENDS and len(piece) < 400:
-                    bar = number, piece
-                elif drawn := _drawn_over(piece):
-                    key, complete = drawn
-                    if key not in others or (others[key].complete and not complete):
-                        yield from _release(bar, others)
-                        bar = None
-                    others[key] = Held(number, piece, complete)
+                if bar := state(piece):
+                    key, full = bar
+                    if key not in held or (held[key].full and not full):
+                        yield from _release(held)
+                    held[key] = Held(number, piece, full)
                 else:
-                    if bar or others:
-                        yield from _release(bar, others)
-                        bar = None
+                    if held:
+                        yield from _release(held)
                     yield from _clean(number, piece)
-    yield from _release(bar, others)
+            number += 1
+            begins = True
+    yield from _release(held)
 
 
 def _note_rank(ranks: dict[int, int], number: int, line: bytes) -> None:
@@ -136,50 +128,52 @@ class Held(NamedTuple):
 
     line: int
     piece: bytes
-    complete: bool
+    full: bool
 
 
-def _drawn_over(piece: bytes) -> tuple[bytes, bool] | None:
-    """Return what tells the bar of `piece` from others, and whether it is full; None where it is no such bar."""
-    if b"\xe2\x94\x81" in piece and (match := KERAS_3.match(piece)):
-        return b"keras" + match[2], match[1] == match[2]
-    if b"%|" in piece and piece[-1:] == b"]":
-        label, _, _ = piece.partition(b"%|")
-        return b"tqdm" + label.rstrip(b" 0123456789"), label[-3:] == b"100"
-    if piece[:13] == b"Train Epoch: ":  # PyTorch's examples print a line where others draw a bar
-        return piece.partition(b"[")[0], False
-    return None
-
-
-def _release(bar: tuple[int, bytes] | None, others: dict[bytes, Held]) -> Iterator[Frame]:
+def _release(held: dict[bytes, Held]) -> Iterator[Frame]:
     """Yield the bars that are held, in the order of their lines, and let them go."""
-    held = [(number, piece) for number, piece, _ in others.values()] + ([bar] if bar else [])
-    others.clear()
-    for number, piece in sorted(held, key=lambda pair: pair[0]):
-        yield from _clean(number, piece)
+    bars = sorted(held.values(), key=lambda bar: bar.line)
+    held.clear()
+    for bar in bars:
+        yield from _clean(bar.line, bar.piece)
 
 
-def _blocks(stream: BufferedIOBase) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield blocks of the stream as (lines before it, its lines); what moves the cursor back is one `\\r` there."""
-    number, rest, skipping = 0, b"", False
+def _passages(stream: BufferedIOBase) -> Iterator[tuple[int, bool, bytes]]:
+    """Yield what must be read of the stream: number of its first line, whether that begins there, bytes.
+
+    What moves the cursor back is one `\\r` there. In a large log the states of bars are left out that are drawn over.
+    """
+    number, begins, seen = 1, True, 0
+    skimmer = Skimmer()
+    for block in _blocks(stream):
+        seen += len(block)
+        for start, stop, lines in skimmer.passages(block) if seen > LARGE else [(0, len(block), 0)]:
+            number += lines
+            passage = block[start:stop]
+            yield number, block[start - 1] == NEWLINE if start else begins, BACKSPACES.sub(b"\r", passage)
+            number += passage.count(b"\n")
+        begins = block[-1:] == b"\n"
+
+
+def _blocks(stream: BufferedIOBase) -> Iterator[bytes]:
+    """Yield the stream in blocks that end at a break, without NUL bytes and without what is beyond LONGEST."""
+    rest, skipping = b"", False
     while True:
         block = stream.read1(BLOCK)  # one read at a time: what comes before an error is not lost
-        chunk = rest + block
-        if b"\0" in chunk:
-            chunk = chunk.translate(None, b"\0")
-        if b"\b" in chunk:
-            chunk = BACKSPACES.sub(b"\r", chunk)
-        cut = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1 if block else len(chunk)
+        chunk = rest + (block.translate(None, b"\0") if b"\0" in block else block)
+        cut = 0 if block else len(chunk)
+        for mark in BREAKS:
+            cut = max(cut, chunk.rfind(mark, cut) + 1)
         rest = chunk[cut:]
         if skipping and cut:
-            first = min((at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0), default=cut)
+            first = min((at for at in map(chunk.find, BREAKS) if at >= 0), default=cut)
             chunk, cut, skipping = chunk[first:], cut - first, False
-        lines = chunk[:cut].split(b"\n")
-        yield number, lines
-        number += len(lines) - 1  # the last one goes on in the next block
+        if cut:
+            yield chunk[:cut]
         if len(rest) > LONGEST:
             if not skipping:
-                yield number, [rest[:LONGEST]]
+                yield rest[:LONGEST]
             rest, skipping = b"", True
         if not block:
             return

@@ -3,6 +3,7 @@
 import math
 import statistics
 from array import array
+from collections.abc import Iterator
 
 from hpcdl.collector.readers.numbers import fraction
 from hpcdl.collector.row import Row
@@ -35,6 +36,7 @@ def fill(row: Row, training: Training) -> None:
     tested |= {f"test_{name.removeprefix('test_')}": value for name, value in training.tested.items()}
     others |= _named(row, training, tested, "test_")
     row.partial = _partial(training)
+    row.history = list(_history(training))
     if training.fits > 1:
         others["fits"] = training.fits
         row.notes.append(f"{training.fits} fits in this run; the numbers are the last one's")
@@ -76,11 +78,27 @@ def _fraction(training: Training, name: str, value: float) -> float | None:
     Many print percentages without the sign. Then some of the numbers are above 10; a loss under the wrong label
     hardly ever is.
     """
-    values = [epoch.values[name] for epoch in training.epochs if math.isfinite(epoch.values.get(name, math.nan))]
-    top = max([value, *values])
+    top = max(value, training.highest(name))
     if 10 < top <= 100 and value >= 0:
         return fraction(value)
     return value if 0 <= value <= 1 else None
+
+
+def _history(training: Training) -> Iterator[dict[str, float]]:
+    """Yield the complete epochs under the table's names; what can be no accuracy is left out."""
+    names = {name for epoch in training.epochs for name in epoch.values}
+    accuracies = {name for name in names if name.removeprefix("val_") in ACCURACIES}
+    tops = {name: max(epoch.values.get(name, 0) for epoch in training.epochs) for name in accuracies}
+    for epoch in training.epochs:
+        values = {} if epoch.seconds is None else {"epoch_s": epoch.seconds}
+        for name, value in epoch.values.items():
+            if name in accuracies:
+                value = fraction(value) if 10 < tops[name] <= 100 else value
+                if 0 <= value <= 1:
+                    values.setdefault("val_accuracy" if name.startswith("val_") else "accuracy", value)
+            elif math.isfinite(value):
+                values[name] = value
+        yield {"epoch": epoch.number, **values}
 
 
 def _best(row: Row, training: Training) -> None:

@@ -1,7 +1,10 @@
 """One row of the result table: what a run reached, how fast, and why it ended."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpcdl.slurm.states import Verdict
 
 OUTCOMES: dict[str, str] = {
     "completed": "ended by itself, with its work done as far as the logs tell",
@@ -36,6 +39,7 @@ COLUMNS: dict[str, str] = {
     "evidence_file": "str: the file in which the reason for the outcome stands",
     "evidence_line": "int: its line there, from 1",
     "evidence": "str: its text",
+    "expect": "str: met or missed, as the `expect:` of the job says; empty where it says nothing",
     "epochs_done": "int: complete epochs",
     "epochs_planned": "int: epochs asked for",
     "partial": "str: where an epoch stood that did not end; its numbers are in no other column",
@@ -52,7 +56,7 @@ COLUMNS: dict[str, str] = {
     "time_s": "float, s: duration of the whole run",
 }
 """The columns of every machine format, in order: type, unit, meaning. A quantity that is not known is null. Any other
-metric follows as `metric.NAME` (float)."""
+metric follows as `metric.NAME` (float), then what the job file says, by its dotted keys (`train.batch_size`)."""
 
 INT_COLUMNS = ("ranks", "evidence_line", "epochs_done", "epochs_planned", "best_epoch")
 FLOAT_COLUMNS = (
@@ -72,7 +76,7 @@ class Evidence:
 
 @dataclass
 class Row:
-    """One run. The fields are described in COLUMNS; the last four are for people and are no columns."""
+    """One run. The fields are described in COLUMNS; those from `next_step` on are no columns."""
 
     run: str
     files: list[str] = field(default_factory=list)
@@ -100,19 +104,36 @@ class Row:
     time_s: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     """Every other number, by name."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What the job says (settings.flat), for a run of hpcdl; empty where the job is not known."""
     next_step: str | None = None
     """What the user can do about the outcome."""
     unmet: list[str] | None = None
     """Expectations of the job file that the result misses; None where the job states none."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the row must know, such as a value that was left out and why."""
+    verdict: "Verdict | None" = None
+    """The state of the job it ran as, where Slurm or a script of hpcdl's ran it."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """The complete epochs in order: `epoch` (as the log counts) and what is known of it, by the names of EPOCH_COLUMNS
+    and metrics."""
+    rank_map: list[dict[str, Any]] = field(default_factory=list)
+    """The ranks of a run of hpcdl: rank, host, local_rank, device, images_per_s."""
+
+    @property
+    def expect(self) -> str | None:
+        """`met` or `missed`; None where the job expects nothing, and while it runs."""
+        if self.unmet is None or self.outcome == "running":
+            return None
+        return "missed" if self.unmet else "met"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the row by column, in the order of COLUMNS, then its `metric.NAME`s."""
+        """Return the row by column, in the order of COLUMNS, then its `metric.NAME`s, then its settings."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         evidence = self.evidence
         values["evidence_file"] = evidence.file if evidence else None
         values["evidence_line"] = evidence.line if evidence else None
         values["evidence"] = evidence.text if evidence else None
+        values["expect"] = self.expect
         row = {column: values[column] for column in COLUMNS}
-        return {**row, **{f"metric.{name}": value for name, value in sorted(self.metrics.items())}}
+        return {**row, **{f"metric.{name}": value for name, value in sorted(self.metrics.items())}, **self.settings}

@@ -8,24 +8,32 @@ import socket
 import statistics
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from hpcdl import runlog
+from hpcdl.collector import epochs, ranks, settings
 from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
 from hpcdl.exits import Exit
 from hpcdl.job import Job
 from hpcdl.run import record as run_record
 from hpcdl.run.folder import JOB_FILE
+from hpcdl.run.known import known_facts
+from hpcdl.run.submission import array_index, last_submission
+from hpcdl.slurm.states import Facts, State, Verdict, judge
 
 MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 """The files that make a folder a run of ours; one of them is enough."""
 
 STOPPED = re.compile(r"(SIG\w+) stopped the run")
 """The trainer's own reason after a signal; SIGUSR1 is what our batch scripts ask Slurm for before the time limit."""
+
+RUNS = "status running"
+"""How the evidence begins for a run whose record says that it runs."""
 
 SILENCE_S = 900
 """A run on another host that wrote nothing for so long, in seconds, is taken for dead."""
@@ -36,22 +44,45 @@ FROM_OUTSIDE = (
 )
 """Outcomes that the logs know better than the record."""
 
+SLURM = "Slurm"
+"""Stands for the file of an evidence that one of Slurm's programs or the job's script gave."""
+
+OF_STATE = {
+    State.COMPLETED: "completed",
+    State.FAILED: "crash",
+    State.TIMEOUT: "time_limit",
+    State.DEADLINE: "time_limit",
+    State.OUT_OF_MEMORY: "oom_host",
+    State.NODE_FAIL: "node_failure",
+    State.PREEMPTED: "preempted",
+    State.CANCELLED: "cancelled",
+    State.LAUNCH_FAILED: "launch_failure",
+    State.LOST: "incomplete",
+    State.UNKNOWN: "unknown",
+}
+"""The outcome of a run that Slurm and its script tell of; in any other state it is running, or waits."""
+
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Tell whether `folder` is a run of hpcdl's own."""
-    return any((folder / mark).is_file() for mark in MARKS)
+    """Tell whether `folder` is a run of hpcdl's own; the folder of an array is none, but holds some."""
+    return not (folder / run_record.ARRAY_FILE).is_file() and any((folder / mark).is_file() for mark in MARKS)
 
 
-def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
-    """Return the row of the run in `folder`; what cannot be read is left out, with one warning each."""
+def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | None = None) -> Row:
+    """Return the row of the run in `folder`; what cannot be read is left out, with one warning each.
+
+    Args:
+        facts: what is known of the run's job under Slurm; by default what the folder tells, with nobody asked.
+    """
     record = _record(folder, warn)
     events = _events(folder, warn)
+    index = array_index(folder.resolve())
     row = Row(
-        run=folder.resolve().name,
+        run=folder.resolve().name if index is None else f"{folder.resolve().parent.name}/{index}",
         files=[str(path) for path in sorted(folder.iterdir()) if _is_log(path)],
-        job_id=_text(record.get("job_id")),
+        job_id=last_submission(folder.resolve())[1] or _text(record.get("job_id")),
         job=_text(record.get("name")),
         scheduler=_text(record.get("scheduler")),
         framework="keras",
@@ -59,13 +90,30 @@ def read_run_folder(folder: Path, warn: Callable[[str], None]) -> Row:
         time_s=_number(record.get("time_s")),
     )
     _results(row, events)
+    row.settings = settings.flat(record["job"]) if isinstance(record.get("job"), dict) else {}
+    row.history = epochs.of_events(_epochs(events))
+    row.rank_map = ranks.of_events(_last_part(events))
     if row.epochs_planned is None:
         row.epochs_planned = _planned(record)
     _outcome(row, folder, record, events)
-    if row.outcome not in ("completed", "running") and record.get("exit_code") != Exit.STOPPED:
+    facts = facts or known_facts(folder.resolve(), record)
+    if facts:
+        _by_scheduler(row, judge(facts), facts)
+    if (
+        not _is_sure(row, facts)
+        and row.outcome not in ("completed", "running")
+        and record.get("exit_code") != Exit.STOPPED
+    ):
         _ask_the_logs(row, folder, warn)
     row.unmet = _unmet(row, record, folder, warn)
     return row
+
+
+def is_settled(row: Row) -> bool:
+    """Tell whether a row rests on the run's files alone, not on whether a process lives or how long it is silent."""
+    if row.verdict and row.verdict.state in (State.LOST, State.UNKNOWN):
+        return False
+    return row.outcome != "running" and not (row.evidence and row.evidence.text.startswith(RUNS))
 
 
 def _is_log(path: Path) -> bool:
@@ -150,7 +198,7 @@ def _planned(record: dict[str, Any]) -> int | None:
 def _results(row: Row, events: list[dict[str, Any]]) -> None:
     """Take what the run reached from its events."""
     start, end, test = (_last(_last_part(events), kind) for kind in ("run_start", "run_end", "test"))
-    epochs = _epochs(events)
+    done = _epochs(events)
     row.ranks = row.ranks if row.ranks is not None else _integer(start.get("ranks"))
     row.epochs_planned = _integer(start.get("epochs"))
     row.test_loss, row.test_accuracy = _number(test.get("test_loss")), _number(test.get("test_accuracy"))
@@ -161,20 +209,20 @@ def _results(row: Row, events: list[dict[str, Any]]) -> None:
             row.metrics[name] = value
     if start:
         row.epochs_done = 0
-    if epochs:
-        last = epochs[-1]
+    if done:
+        last = done[-1]
         row.epochs_done = _integer(last["epoch"])
         row.epochs_planned = row.epochs_planned or _integer(last.get("epochs"))
         row.epoch_s = _number(last.get("epoch_s"))
         for name in EPOCH_METRICS:
             setattr(row, name, _number(last.get(name)))
-        validated = [event for event in epochs if _number(event.get("val_accuracy")) is not None]
+        validated = [event for event in done if _number(event.get("val_accuracy")) is not None]
         if validated:
             best = max(validated, key=lambda event: event["val_accuracy"])
             row.best_val_accuracy, row.best_epoch = best["val_accuracy"], _integer(best["epoch"])
         if row.images_per_s is None:
             # The first epoch holds the compilation: it counts only when there is no other.
-            rates = [rate for event in epochs[1:] or epochs if (rate := _number(event.get("images_per_s"))) is not None]
+            rates = [rate for event in done[1:] or done if (rate := _number(event.get("images_per_s"))) is not None]
             row.images_per_s = statistics.median(rates) if rates else None
     progress = _last(_last_part(events), "progress")
     if not end and (_number(progress.get("epoch")) or 0) > (row.epochs_done or 0):
@@ -216,6 +264,40 @@ def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[s
         row.outcome, row.cause = "unknown", "neither the record nor the metrics tell anything"
 
 
+def _by_scheduler(row: Row, verdict: Verdict, facts: Facts) -> None:
+    """Judge by the job's script and Slurm, whose word on the whole job counts more than the training's on its part."""
+    by_training, cause, by_evidence = row.outcome, row.cause, row.evidence
+    row.verdict = verdict
+    row.outcome = OF_STATE.get(verdict.state, "running")
+    row.cause, row.next_step = verdict.cause, verdict.next_step
+    row.evidence = Evidence(SLURM, None, verdict.evidence) if verdict.evidence else None
+    if verdict.state is State.FAILED and by_training in ("crash", "crash_after_training"):
+        row.outcome, row.cause, row.evidence = by_training, cause, by_evidence  # the training knows what went wrong
+    if row.time_s is None:
+        row.time_s = _time_of(facts)
+
+
+def _is_sure(row: Row, facts: Facts | None) -> bool:
+    """Tell whether the logs have nothing to add. After a requeue they also hold why an earlier attempt ended."""
+    if row.verdict is None or facts is None:
+        return False
+    if row.verdict.state in (State.LOST, State.UNKNOWN):
+        return len(facts.attempts) > 1
+    return row.verdict.state is not State.FAILED
+
+
+def _time_of(facts: Facts) -> float | None:
+    """Return the seconds that the attempts took together; None where one of them did not write down its end."""
+    total = 0.0
+    for attempt in facts.attempts:
+        if not (attempt.start and attempt.exit):
+            return None
+        total += (
+            datetime.fromisoformat(attempt.exit.ended) - datetime.fromisoformat(attempt.start.started)
+        ).total_seconds()
+    return total if facts.attempts else None
+
+
 def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     """Take the reason from the run's two logs where they know more: what is killed cannot record why."""
     written = [path for path in sorted(folder.iterdir(), reverse=True) if path.is_file() and path.stat().st_size]
@@ -224,7 +306,10 @@ def _ask_the_logs(row: Row, folder: Path, warn: Callable[[str], None]) -> None:
     if not told:
         return
     last = told[-1]
-    if last.outcome in FROM_OUTSIDE or (row.outcome in ("incomplete", "unknown") and last.outcome == "crash"):
+    only_slurm = row.verdict is not None and row.outcome == "crash" and row.evidence and row.evidence.file == SLURM
+    if last.outcome in FROM_OUTSIDE or (
+        (row.outcome in ("incomplete", "unknown") or only_slurm) and last.outcome == "crash"
+    ):
         row.outcome, row.cause, row.evidence, row.next_step = last.outcome, last.cause, last.evidence, last.next_step
 
 
@@ -243,10 +328,10 @@ def _still_there(folder: Path, record: dict[str, Any]) -> tuple[str, str | None,
     """Judge a run whose record says that it runs: outcome, cause, and the sign that tells."""
     if record.get("host") == socket.gethostname():
         if _is_alive(record.get("pid")):
-            return "running", None, f"status running, process {record['pid']} is alive"
-        return "incomplete", "the run stopped without an end: the process that started it is gone", "status running"
+            return "running", None, f"{RUNS}, process {record['pid']} is alive"
+        return "incomplete", "the run stopped without an end: the process that started it is gone", RUNS
     silence_s = time.time() - max(path.stat().st_mtime for path in folder.iterdir() if path.is_file())
-    sign = f"status running, last written to {silence_s / 60:.0f} minutes ago"
+    sign = f"{RUNS}, last written to {silence_s / 60:.0f} minutes ago"
     if silence_s < SILENCE_S:
         return "running", None, sign
     where = record.get("host") or "an unknown host"

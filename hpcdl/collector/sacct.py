@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hpcdl.collector.outcome import NEXT
 from hpcdl.collector.readers.numbers import POSITIVE
 from hpcdl.collector.readers.slurm import STATES
 from hpcdl.collector.row import Evidence, Row
@@ -104,6 +105,7 @@ def _fill(row: Row, job: Job) -> None:
     if row.outcome in OPEN:
         row.outcome, row.evidence = code, evidence
         row.cause = None if code in ("completed", "running") else cause
+        row.next_step = NEXT.get(code)
     elif row.outcome != code and not (
         row.outcome.startswith(("crash", "oom_gpu", "disk", "module")) and code == "crash"
     ):

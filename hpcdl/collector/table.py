@@ -1,66 +1,195 @@
-"""Rows to text: a table for people, Markdown, CSV, JSON."""
+"""A table: records with the columns that machines get and those that people see."""
 
-import csv
-import io
-import json
-import math
-import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
-from hpcdl.collector.row import COLUMNS, Row
+from hpcdl.collector import compare, group, records, select
+from hpcdl.collector.columns import ALL_COLUMNS, DURATIONS, EMPTY, cell, harmless, header, is_numeric, with_spread
+from hpcdl.collector.records import Record
+from hpcdl.collector.row import FLOAT_COLUMNS, Row
+from hpcdl.errors import CollectError
 
-EMPTY = "-"
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-"""What could move the cursor, recolour a terminal or turn text round: names and messages in logs are not ours."""
+SHORT = "run ranks epochs test_accuracy test_loss images_per_s time_s outcome expect".split()
+"""What people see of runs; `epochs` is done/planned."""
+SHORT_REPEATS = "job ranks runs test_accuracy test_loss images_per_s time_s outcome expect".split()
+SHORT_EPOCHS = "run epoch epoch_s images_per_s loss accuracy val_loss val_accuracy outcome".split()
+SHORT_RANKS = "run rank host local_rank device rank_images_per_s outcome".split()
+SHORT_COMPARE = "part column a b change beyond_spread".split()
+MOST_SETTINGS = 4
+"""How many settings that differ people see beside repeats."""
 
 
-def harmless(text: str) -> str:
-    """Return `text` with control characters, escape sequences and direction marks shown as code points.
+@dataclass
+class Shown:
+    """One column as people see it."""
 
-    >>> harmless("a\\x1b[31mb")
-    'a<1b>[31mb'
+    header: str
+    text: Callable[[Record], str]
+    numeric: bool
+    column: str | None = None
+    """The column it shows; None where it shows several."""
+
+
+@dataclass
+class Table:
+    """A table for every format."""
+
+    records: list[Record]
+    columns: list[str]
+    """What machines get, exact and in this order."""
+    shown: list[Shown]
+    """What people see, rounded."""
+    title: str = "Runs"
+    notes: list[str] = field(default_factory=list)
+    """What must be known of the whole table."""
+    chosen: bool = False
+    """The columns were asked for one by one: none is left out, however narrow the terminal."""
+
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """The name of a run and a sentence on it, in the order of the table."""
+        rows = {id(row): row for record in self.records for row in record.rows}
+        return [(harmless(row.run), line) for row in rows.values() for line in remarks(row)]
+
+
+@dataclass
+class Request:
+    """What is asked of a table."""
+
+    epochs: bool = False
+    ranks: bool = False
+    repeats: bool = False
+    speedup: bool = False
+    compare: tuple[str, str] | None = None
+    group_by: Sequence[str] = ()
+    where: Sequence[str] = ()
+    sort: Sequence[str] = ()
+    columns: Sequence[str] = ()
+
+
+def build(rows: Sequence[Row], request: Request = Request()) -> Table:  # noqa: B008 never changed
+    """Return the table that is asked for.
+
+    Raises:
+        CollectError: a column is not there, a condition is none, or the request contradicts itself.
     """
-    return CONTROL.sub(lambda match: f"<{ord(match[0]):02x}>", text)
+    forms = [
+        name
+        for name, asked in (("--epochs", request.epochs), ("--ranks", request.ranks), ("--repeats", request.repeats))
+        if asked
+    ]
+    if request.compare:
+        forms.append("--compare")
+    if len(forms) > 1:
+        raise CollectError(f"{' and '.join(forms)} are different tables; ask for one of them.")
+    found = _records(rows, request)
+    everything = dict.fromkeys([*_columns(rows, request), *(name for record in found for name in record.values)])
+    group_by = [select.known(name, everything, "--group-by") for name in request.group_by]
+    for text in request.where:
+        condition = select.where(text, everything)
+        found = [record for record in found if condition(record.values)]
+    if request.compare:
+        return _compared([record.rows[0] for record in found], request.compare, everything)
+    if request.repeats:
+        found = group.merge_repeats(found, group_by)
+        everything |= dict.fromkeys(name for record in found for name in record.values)
+        everything |= dict.fromkeys(["runs", "completed"])
+    if request.speedup:
+        group.add_speedup(found, group_by)
+        everything |= dict.fromkeys(["speedup", "efficiency"])
+    found = select.sort(found, [*group_by, *request.sort], everything)
+    if request.columns:
+        columns = [select.known(name, everything, "--columns") for name in request.columns]
+        return Table(found, columns, [shown(column, found, request.repeats) for column in columns], chosen=True)
+    columns = list(dict.fromkeys([*group_by, *_columns([row for record in found for row in record.rows], request)]))
+    short = _short(found, request)
+    lead = [name for name in group_by if name not in short]
+    short = [short[0], *lead, *short[1:]] if "run" in short else [*lead, *short]
+    return Table(found, columns, [shown(column, found, request.repeats) for column in short])
 
 
-SHORT: dict[str, Callable[[Row], str]] = {
-    "run": lambda row: harmless(row.run),
-    "ranks": lambda row: number(row.ranks, "d"),
-    "epochs": lambda row: epochs(row),
-    "test accuracy": lambda row: number(row.test_accuracy, ".4f"),
-    "test loss": lambda row: loss(row.test_loss),
-    "images/s": lambda row: rate(row.images_per_s),
-    "time h:m:s": lambda row: duration(row.time_s),
-    "outcome": lambda row: row.outcome.replace("_", " "),
-    "expect": lambda row: expectation(row),
-}
-"""The short table for people: header (with unit), and the cell of a row."""
-
-NUMERIC = ("ranks", "epochs", "test accuracy", "test loss", "images/s", "time h:m:s")
+def _records(rows: Sequence[Row], request: Request) -> list[Record]:
+    if request.epochs:
+        return records.of_epochs(rows)
+    if request.ranks:
+        return records.of_ranks(rows)
+    return records.of_runs(rows)
 
 
-def number(value: float | None, form: str) -> str:
-    """Return a number in the given format, EMPTY for None."""
-    return EMPTY if value is None else format(value, form)
+def _columns(rows: Sequence[Row], request: Request) -> list[str]:
+    if request.epochs:
+        return records.columns_of_epochs(rows)
+    if request.ranks:
+        return records.columns_of_ranks()
+    columns = records.columns_of_runs(rows)
+    if request.repeats:
+        measured = [column for column in columns if _is_measured(column)]
+        spread = [name for column in measured for name in group.spread_columns(column)]
+        plain = [column for column in columns if column not in measured]
+        columns = ["job", "ranks", "runs", "completed", *(name for name in plain if name not in ("job", "ranks"))]
+        columns += spread
+    return columns + ["speedup", "efficiency"] * request.speedup
 
 
-def loss(value: float | None) -> str:
-    """Return a loss with four decimals, or with an exponent where those would be noughts.
-
-    >>> loss(0.0332), loss(3.23e-05), loss(0.0)
-    ('0.0332', '3.2e-05', '0.0000')
-    """
-    return number(value, ".1e" if value and abs(value) < 1e-3 else ".4f")
+def _is_measured(column: str) -> bool:
+    return column in FLOAT_COLUMNS or column.startswith("metric.")
 
 
-def rate(per_s: float | None) -> str:
-    """Return a throughput to three digits or to whole images, whichever is finer.
+def _short(found: Sequence[Record], request: Request) -> list[str]:
+    if request.epochs:
+        return [name for name in SHORT_EPOCHS if name in ("run", "epoch", "outcome") or _is_there(found, name)]
+    if request.ranks:
+        return SHORT_RANKS
+    short = list(SHORT_REPEATS if request.repeats else SHORT)
+    if request.repeats:
+        short[1:1] = group.differing(found)[:MOST_SETTINGS]
+    if request.speedup:
+        place = short.index("images_per_s") + 1
+        short[place:place] = ["speedup", "efficiency"]
+    return [name for name in short if name != "expect" or _is_there(found, "expect")]
 
-    >>> rate(1530.125), rate(1.0881)
-    ('1,530', '1.09')
-    """
-    return number(per_s, ",.0f" if per_s is not None and per_s >= 100 else ".3g")
+
+def _is_there(found: Sequence[Record], column: str) -> bool:
+    return any(record.values.get(column) is not None for record in found)
+
+
+def shown(column: str, found: Sequence[Record], repeats: bool = False) -> Shown:
+    """Return how people see a column."""
+    if column == "epochs":
+        return Shown("epochs", lambda record: epochs(record.rows[0]), True, "epochs_done")
+    if column == "outcome":
+        return Shown("outcome", lambda record: cell(column, record.values.get(column)).replace("_", " "), False, column)
+    if repeats and column == "job":
+        return Shown("job", lambda record: cell(column, record.values["job"] or record.values["run"]), False, column)
+    if repeats and column == "runs":
+        return Shown("runs", _runs, True, column)
+    if repeats and _is_measured(column):
+        name = "time s" if column in DURATIONS else header(column)
+        return Shown(name, lambda record: _mean(column, record), True, column)
+    known = [value for record in found if (value := record.values.get(column)) is not None]
+    numeric = is_numeric(column)
+    if column not in ALL_COLUMNS and known:
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+    return Shown(header(column), lambda record: cell(column, record.values.get(column)), numeric, column)
+
+
+def is_told(column: Shown, table: Table) -> bool:
+    """Tell whether people see anything in a column."""
+    return any(column.text(record) != EMPTY for record in table.records)
+
+
+def _runs(record: Record) -> str:
+    done, number = record.values["completed"], record.values["runs"]
+    return str(number) if done == number else f"{done} of {number}"
+
+
+def _mean(column: str, record: Record) -> str:
+    mean, deviation, n = (record.values.get(name) for name in group.spread_columns(column))
+    if mean is None:
+        return EMPTY
+    plain = "seconds" if column in DURATIONS else column  # a duration with its spread is in seconds
+    text = cell(plain, mean) if deviation is None else with_spread(mean, deviation)
+    return text if n == record.values["completed"] else f"{text} (n={n})"
 
 
 def epochs(row: Row) -> str:
@@ -71,31 +200,6 @@ def epochs(row: Row) -> str:
     return f"{done}/{'?' if row.epochs_planned is None else row.epochs_planned}"
 
 
-def duration(seconds: float | None) -> str:
-    """Return hours:minutes:seconds.
-
-    >>> duration(3725.4)
-    '1:02:05'
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return EMPTY
-    minutes, second = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"
-
-
-def expectation(row: Row) -> str:
-    """Return whether the row is what the job's `expect:` asks for."""
-    if row.unmet is None:
-        return EMPTY
-    return "missed" if row.unmet else "met"
-
-
-def short_columns(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
-    """Return the columns of the short table; `expect` is one only where a job states what it expects."""
-    stated = any(row.unmet is not None for row in rows)
-    return {name: cell for name, cell in SHORT.items() if stated or name != "expect"}
-
-
 def remarks(row: Row) -> list[str]:
     """Return the sentences that stand under a table for a row: cause with its place, next step, unmet expectations."""
     lines = []
@@ -104,71 +208,31 @@ def remarks(row: Row) -> list[str]:
         place = f" ({evidence.file}{f':{evidence.line}' if evidence.line else ''})" if evidence else ""
         lines.append(f"{row.cause}{place}")
     if row.partial:
-        lines.append(f"stopped in {row.partial}")
+        lines.append(f"{'now' if row.outcome == 'running' else 'stopped'} in {row.partial}")
     if row.next_step:
         lines.append(f"next: {row.next_step}")
-    lines += [f"expect: {text}" for text in row.unmet or []]
+    lines += [f"expect: {text}" for text in row.unmet or [] if row.expect]
     return [harmless(line) for line in lines + row.notes]
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return the short table and its remarks as Markdown."""
-    columns = short_columns(rows)
-    lines = [_pipes(list(columns)), _pipes(["---:" if name in NUMERIC else "---" for name in columns])]
-    lines += [_pipes([_markdown_text(cell(row)) for cell in columns.values()]) for row in rows]
-    notes = [f"- {_markdown_text(row.run)}: {_markdown_text(line)}" for row in rows for line in remarks(row)]
-    return "\n".join(lines + (["", *notes] if notes else [])) + "\n"
-
-
-def _pipes(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _markdown_text(text: str) -> str:
-    """Escape what Markdown or the HTML in it would take for markup."""
-    text = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", harmless(text))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _columns(rows: Sequence[Row]) -> list[str]:
-    extra = sorted({f"metric.{name}" for row in rows for name in row.metrics})
-    return [*COLUMNS, *extra]
-
-
-def as_json(rows: Sequence[Row]) -> str:
-    """Return a list of objects, each with all columns; what is unknown, or no finite number, is null."""
-    columns = _columns(rows)
-    objects = []
-    for row in rows:
-        values = row.as_dict()
-        objects.append({column: _json_value(values.get(column)) for column in columns})
-    return json.dumps(objects, indent=1, allow_nan=False) + "\n"
-
-
-def _json_value(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """Return all columns with a header line; unknown is an empty cell, several files are joined by `;`.
-
-    Text that a spreadsheet would run as a formula (=, +, -, @ first) gets an apostrophe before it, as OWASP advises:
-    https://owasp.org/www-community/attacks/CSV_Injection. Numbers are never touched.
-    """
-    columns = _columns(rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_csv_value(column) for column in columns])
-    for row in rows:
-        values = row.as_dict()
-        writer.writerow([_csv_value(values.get(column)) for column in columns])
-    return text.getvalue()
-
-
-def _csv_value(value: Any) -> Any:
-    if isinstance(value, list):
-        value = ";".join(value)
-    if isinstance(value, str):
-        value = harmless(value)
-        return "'" + value if value.startswith(("=", "+", "-", "@")) else value
-    return _json_value(value)
+def _compared(rows: Sequence[Row], sides: tuple[str, str], columns: dict[str, None]) -> Table:
+    chosen = compare.choose(rows, sides[0], columns), compare.choose(rows, sides[1], columns)
+    a, b = compare.with_repeats(chosen, rows)
+    found = compare.compare(a, b)
+    headers = {"column": "what", "a": "A", "b": "B", "beyond_spread": "beyond spread"}
+    texts: dict[str, Callable[[Record], str]] = {
+        "column": lambda record: compare.title(record.values["column"]),
+        "change": compare.change,
+        "beyond_spread": lambda record: {True: "yes", False: "no"}.get(record.values["beyond_spread"], EMPTY),
+    }
+    columns_shown = [
+        Shown(
+            headers.get(name, name),
+            texts.get(name, lambda record, name=name: cell(name, record.values[name])),  # type: ignore[misc]
+            name in ("a", "b", "change"),
+            name,
+        )
+        for name in SHORT_COMPARE
+    ]
+    notes = [f"{side}: {compare.told(runs)}" for side, runs in (("A", a), ("B", b))]
+    return Table(found, list(compare.COMPARE_COLUMNS), columns_shown, "Comparison", notes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hpcdl.collector.events import EpochEnd, EpochStart, Event, FullBar, Listed, Progress, Rate, Tested, Values
 
 
-@dataclass
+@dataclass(slots=True)
 class Epoch:
     """A complete epoch."""
 
@@ -52,6 +52,7 @@ class Training:
         self._always: set[str] | None = None
         self._bar: dict[str, float] = {}
         self._bar_steps: int | None = None
+        self._highest: dict[str, float] = {}
 
     def see(self, event: Event) -> bool:
         """Take in an event; tell whether it shows that the training went on."""
@@ -82,6 +83,13 @@ class Training:
     def last(self) -> Epoch | None:
         """The last complete epoch of the fit that runs."""
         return self.epochs[-1] if self.epochs else None
+
+    def highest(self, name: str) -> float:
+        """Return the highest finite value of a measure over the epochs, -inf without one; ask at the end of the log."""
+        if name not in self._highest:  # asked for every epoch
+            values = [epoch.values[name] for epoch in self.epochs if math.isfinite(epoch.values.get(name, math.nan))]
+            self._highest[name] = max(values, default=-math.inf)
+        return self._highest[name]
 
     @property
     def stopped_inside(self) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -30,10 +31,26 @@ def make_run_folder(runs: Path, job: Job, run_id: str | None = None) -> tuple[Pa
     else:
         chosen = _make_new(runs, job.name, datetime.now().strftime("%Y%m%d-%H%M%S"))
     folder = runs / f"{job.name}-{chosen}"
+    fill_run_folder(folder, job)
+    return folder, chosen
+
+
+def fill_run_folder(folder: Path, job: Job) -> None:
+    """Write the job into its run's folder, as it is to be run; the folder is made where it is not there.
+
+    Raises:
+        OSError: it cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     YAML().dump(job.model_dump(mode="json", exclude_none=True), text)
     write_atomically(folder / JOB_FILE, text.getvalue())
-    return folder, chosen
+
+
+def slurm_job_id(environ: Mapping[str, str]) -> str | None:
+    """Return the Slurm job of this process as people name it, "123" or "123_4" in an array; None outside of any."""
+    array, task = environ.get("SLURM_ARRAY_JOB_ID"), environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else environ.get("SLURM_JOB_ID")
 
 
 def _make_new(runs: Path, name: str, wanted: str) -> str:

@@ -14,6 +14,7 @@ from hpcdl.errors import HpcdlError, RunError
 from hpcdl.job import Job, load_job
 from hpcdl.run import record
 from hpcdl.run.folder import FOLDER_VARIABLE, JOB_FILE, make_run_folder
+from hpcdl.run.tail import Tail
 
 RANKS_VARIABLE = "HPCDL_RANKS"
 """Tells the ranks how many of them were asked for: a rank that finds another number refuses to train."""
@@ -150,9 +151,9 @@ class LocalRun:
 
     def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[Line]:
         tails = {
-            "output": _Tail(self.output),
-            "error": _Tail(self.error),
-            "progress": _Tail(self.folder / runlog.METRICS_FILE),
+            "output": Tail(self.output),
+            "error": Tail(self.error),
+            "progress": Tail(self.folder / runlog.METRICS_FILE),
         }
         while True:
             ended = process.poll() is not None  # asked before reading: what is written until then is read
@@ -173,26 +174,6 @@ class LocalRun:
         """Return the sentence in which the run said why it failed, None when it said nothing of that form."""
         lines = self.error.read_text(encoding="utf-8", errors="replace").splitlines()
         return next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), None)
-
-
-class _Tail:
-    """Reads what is added to a file, in whole lines."""
-
-    def __init__(self, path: Path):
-        self._path, self._position, self._rest = path, 0, b""
-
-    def read(self, all_of_it: bool) -> list[str]:
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(self._position)
-                added = file.read()
-        except FileNotFoundError:
-            return []
-        self._position += len(added)
-        *lines, self._rest = (self._rest + added).split(b"\n")
-        if all_of_it and self._rest:
-            lines, self._rest = [*lines, self._rest], b""
-        return [line.decode("utf-8", errors="replace") for line in lines]
 
 
 def _command(num_ranks: int, folder: Path) -> list[str]:

@@ -82,16 +82,26 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
     """
     for path in _checkpoints(folder):
         try:
-            data = path.read_bytes()
-            match = NAME.fullmatch(path.name)
-            if not match or _checksum(data) != match[2]:
-                raise ValueError("its content does not match the checksum in its name")
-            with np.load(io.BytesIO(data)) as archive:
-                arrays = dict(archive)
-            return arrays, json.loads(str(arrays.pop(INFO))) | {"path": str(path)}
+            return read_checkpoint(path)
         except (OSError, ValueError) as fault:
             print(f"warning: {path}: skipped for an older checkpoint ({fault})", file=sys.stderr)
     return None
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return arrays and info (with its `path`) of one checkpoint.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no checkpoint, torn or altered.
+    """
+    data = path.read_bytes()
+    match = NAME.fullmatch(path.name)
+    if not match or _checksum(data) != match[2]:
+        raise ValueError("its content does not match the checksum in its name")
+    with np.load(io.BytesIO(data)) as archive:
+        arrays = dict(archive)
+    return arrays, json.loads(str(arrays.pop(INFO))) | {"path": str(path)}
 
 
 def capture(model: keras.Model, us: World) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from hpcdl.errors import HpcdlError, RunError
 from hpcdl.job import Job, load_job, parse_changes
 from hpcdl.points import choose_point
 from hpcdl.run import record
-from hpcdl.run.folder import FOLDER_VARIABLE, make_run_folder
+from hpcdl.run.folder import FOLDER_VARIABLE, fill_run_folder, make_run_folder, slurm_job_id
 from hpcdl.train.communication import keep_tuned, prepare
 from hpcdl.train.trainer import train
 from hpcdl.train.world import World, WorldError, world
@@ -47,24 +47,38 @@ def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> 
 
 
 def _folder(us: World, job: Job, job_file: Path, runs: Path) -> Path:
-    """Return the run's folder: the launcher's (`hpcdl run` makes one), else a new one made by rank 0. Collective."""
-    given = os.environ.get(FOLDER_VARIABLE)
-    if given:
-        return Path(given)
+    """Return the run's folder, with its record: the launcher's, the batch script's, else a new one. Collective."""
     folder, failure = None, None
     if us.rank == 0:
-        job_id = os.environ.get("SLURM_JOB_ID")
         try:
-            folder, run_id = make_run_folder(runs, job, job_id)
-            record.create(
-                folder,
-                **record.of_job(job, job_file, run_id),
-                scheduler="slurm" if job_id else "local",
-                job_id=job_id,
-                ranks=us.size,
-                command=sys.argv,
-            )
+            folder = _open(us, job, job_file, runs)
         except OSError as fault:
-            failure = RunError(f"{runs}: no folder for the run can be made ({fault.strerror}). Choose one by --runs.")
+            where = os.environ.get(FOLDER_VARIABLE, runs)
+            failure = RunError(f"{where}: no folder for the run can be made ({fault.strerror}). Choose one by --runs.")
+        except ValueError as fault:
+            failure = RunError(f"the run's record is damaged ({fault}). Move it away to start the run's record anew.")
     us.first_failure(failure)
     return Path(us.broadcast(str(folder)))
+
+
+def _open(us: World, job: Job, job_file: Path, runs: Path) -> Path:
+    """Find or make the run's folder and its record, which a run that was requeued goes on with."""
+    given, job_id = os.environ.get(FOLDER_VARIABLE), slurm_job_id(os.environ)
+    if given:
+        folder, run_id = Path(given), job_id or Path(given).name
+        if (folder / record.RECORD_FILE).exists():
+            if record.read(folder).get("scheduler") != "local":  # there the launcher keeps the record
+                record.restart(folder, us.size, sys.argv, job_id)
+            return folder
+        fill_run_folder(folder, job)
+    else:
+        folder, run_id = make_run_folder(runs, job, job_id)
+    record.create(
+        folder,
+        **record.of_job(job, job_file, run_id),
+        scheduler="slurm" if job_id else "local",
+        job_id=job_id,
+        ranks=us.size,
+        command=sys.argv,
+    )
+    return folder

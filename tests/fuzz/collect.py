@@ -11,8 +11,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["hpcdl"]):
-    from hpcdl.collector import OUTCOMES, collect_rows, table
+    from hpcdl.collector import OUTCOMES, collect_rows
     from hpcdl.collector.explain import explained
+    from hpcdl.collector.formats import SUFFIXES, writer
+    from hpcdl.collector.table import build
     from hpcdl.errors import CollectError
 
 LOG = Path(tempfile.mkdtemp()) / "job.log"
@@ -25,9 +27,9 @@ def collect(data: bytes) -> None:
     for row in rows:
         assert row.outcome in OUTCOMES
         assert (row.cause is None) == (row.outcome == "completed")
-    table.as_json(rows)
-    for text in (table.as_csv(rows), table.markdown(rows)):
-        assert "\x1b" not in text
+    for name in SUFFIXES.values():
+        text = writer(name)(build(rows))
+        assert isinstance(text, bytes) or "\x1b" not in text
     try:
         list(explained(LOG))
     except CollectError:

@@ -13,8 +13,77 @@
 #SBATCH --partition=acc
 #SBATCH --qos=acc_ehpc
 #SBATCH --gres=gpu:4
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
 
-export OMPI_MCA_pml=ucx
-set -euo pipefail  # not before this line: module and activation scripts read variables that are not set
+work() {
+    export OMPI_MCA_pml=ucx
+    set -euo pipefail  # not before this line: module and activation scripts read variables that are not set
 
-mpirun -n 8 hpcdl train train.yaml
+    await mpirun -n 8 hpcdl train train.yaml
+}
+
+# What follows is the same in every script: the run's folder, and in its attempts/ how each start began and ended.
+json() { local LC_ALL=C; [[ ${1-} ]] && printf '"%s"' "${1//[^][A-Za-z0-9 _.,:()-]/?}" || printf null; }
+record() {  # start or exit; what comes from standard input is there whole, or not at all
+    local file=$HPCDL_RUN_FOLDER/attempts/$job.$restart.$1
+    mkdir -p "${file%/*}" && cat >"$file.tmp" && mv "$file.tmp" "$file.json"
+}
+begin() {
+    job=$id
+    export HPCDL_RUN_FOLDER=$PWD/runs/golden-$id
+    signal='' decision='' reason=''
+    trap 'finish $?' EXIT
+    trap 'signal=TERM' TERM
+    record start <<END
+{"schema": 1, "job_id": $(json "$job"), "slurm_job_id": $(json "${SLURM_JOB_ID-}"), "restart": $restart,
+ "host": $(json "$HOSTNAME"), "nodes": $(json "${SLURM_JOB_NODELIST-}"), "ntasks": 8,
+ "cluster": $(json "${SLURM_CLUSTER_NAME-}"), "started": "$(date -u +%FT%T+00:00)"}
+END
+}
+finish() {  # exit code
+    [[ $decision ]] || { (($1)) && decision=failed || decision=finished; }
+    record exit <<END || true
+{"schema": 1, "job_id": $(json "$job"), "restart": $restart, "exit_code": $1, "signal": $(json "$signal"),
+ "ended": "$(date -u +%FT%T+00:00)", "decision": "$decision", "reason": $(json "$reason")}
+END
+}
+await() {  # a command, in a shell of its own: bash may lose the exit code of a process that ends as a signal comes
+    local file=$HPCDL_RUN_FOLDER/attempts/$job.$restart.code
+    (trap : TERM; code=0; "$@" || code=$?; echo "$code" >"$file") &
+    launcher=$!
+    while kill -0 "$launcher" 2>/dev/null; do wait "$launcher" || true; done
+    read -r code <"$file" && rm "$file" || code=1
+    [[ $code != 75 || $signal != USR1 ]] || requeue
+    return "$code"
+}
+notice() {  # Slurm sends USR1 before the time limit
+    trap '' USR1
+    signal=USR1
+    [[ ! ${launcher-} ]] || pkill -USR1 -P "$launcher" || true
+}
+requeue() {  # back to the queue: the run has stopped with a checkpoint
+    if ((restart >= 3)); then
+        reason="stopped with a checkpoint before the time limit, and not requeued: on_timeout.requeues is 3"
+    else
+        decision=requeued
+        finish "$code"  # before scontrol, which may end this script at once
+        for _ in 1 2 3 4 5; do
+            if answer=$(scontrol requeue "$job" 2>&1); then
+                trap - EXIT
+                exit "$code"
+            fi
+            sleep 5
+        done
+        reason="stopped with a checkpoint before the time limit, and scontrol requeue failed: $answer"
+    fi
+    decision=gave_up
+    echo "error: $reason" >&2
+}
+trap notice USR1
+
+id=$SLURM_JOB_ID
+printf -v restart %d "${SLURM_RESTART_COUNT:-0}"
+begin
+work

@@ -37,7 +37,7 @@ def run_script(folder: Path, changes: list[str]) -> subprocess.CompletedProcess[
 def test_each_point_of_a_sweep_becomes_a_run_with_the_changes_of_the_command_line(tmp_path):
     ended = run_script(tmp_path, ["train.epochs=1"])
     assert ended.returncode == 0, ended.stderr
-    records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/record.json")]
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/seeds-*/[01]/record.json")]
     trained = sorted((record["job"]["train"]["seed"], record["job"]["train"]["epochs"]) for record in records)
     assert trained == [(1, 1), (2, 1)]
     assert {record["status"] for record in records} == {"success"}

@@ -23,7 +23,7 @@ def dataset(num_classes=10, count=40, channels=1, regression=False) -> Dataset:
     images = chance.integers(0, 256, (count, 12, 12, channels), np.uint8)
     classes = np.arange(count) % num_classes
     targets = chance.random((count, num_classes)).astype(np.float32) if regression else classes
-    return Dataset("made", images, targets, images, targets, num_classes)
+    return Dataset("made", images, targets, images, targets, None if regression else num_classes)
 
 
 def built(data=None, precision="float32", **values):

@@ -1,6 +1,7 @@
 """Numbers and names of metrics, as logs write them."""
 
 import re
+from functools import lru_cache
 
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf)"
 POSITIVE = r"\d+(?:\.\d+)?"
@@ -25,6 +26,7 @@ FILLERS = ("on", "the", "of", "set", "dataset", "data", "in", "for")
 SPLIT = re.compile(r"[^A-Za-z0-9]+")
 
 
+@lru_cache(maxsize=1024)
 def metric_name(label: str) -> str:
     """Return the name under which a metric is kept: Keras's where it has one.
 

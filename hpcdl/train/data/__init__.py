@@ -12,7 +12,9 @@ from hpcdl.train.data import cifar10
 from hpcdl.train.data.cifar10 import fetch_cifar10, load_cifar10
 from hpcdl.train.data.dataset import Dataset
 from hpcdl.train.data.digits import load_digits
+from hpcdl.train.data.ecg import load_ecg
 from hpcdl.train.data.folders import load_folders
+from hpcdl.train.data.football import load_football
 from hpcdl.train.data.idx import FASHION_MNIST, MNIST
 from hpcdl.train.data.npz import load_npz
 from hpcdl.train.data.own import is_own, load_own
@@ -54,6 +56,8 @@ SOURCES: dict[str, Source] = {
     ),
     "cifar10": Source("50,000 + 10,000 images of 10 kinds, 32x32 colour", load_cifar10, cifar10.is_here, fetch_cifar10),
     "digits": Source("1,797 real digits that scikit-learn carries, scaled to 28x28 grey", load_digits),
+    "football": Source("rendered panoramas of a football match; the camera's x, y and zoom are known", load_football),
+    "ecg": Source("rendered signals like an electrocardiogram, of five rhythms that are known", load_ecg),
     "synthetic": Source("inputs of any shape, made from a seed", load_synthetic),
     "folders": Source("images in class folders, as ImageNet's: train/CLASS/*.jpg", load_folders, path_is_here),
     "tfrecord": Source("images in TFRecord shards with an index", load_tfrecord, path_is_here),
