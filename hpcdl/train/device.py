@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import tensorflow as tf
 
-from hpcdl.train.world import World
+from hpcdl.train.world import World, WorldError
 
 PACKAGES = ("hpcdl", "tensorflow", "keras", "horovod", "mpi4py", "numpy")
 
@@ -28,11 +28,59 @@ def claim_device(us: World) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return f"{threads} core{'s' if threads > 1 else ''}"
-    index = us.local_rank % len(gpus)
+    index = choose_gpu(us.local_rank, len(gpus))
     tf.config.set_visible_devices(gpus[index], "GPU")
     tf.config.experimental.set_memory_growth(gpus[index], True)
     name = tf.config.experimental.get_device_details(gpus[index]).get("device_name", "GPU")
     return f"GPU {index} of {len(gpus)} ({name})"
+
+
+def choose_gpu(local_rank: int, visible: int) -> int:
+    """Return the index of a rank's GPU among those that it sees: all of its node, or its own alone."""
+    return local_rank % visible
+
+
+def check_gpus(us: World, asked: int) -> str | None:
+    """Check that the GPUs that the job asks for are there. Collective.
+
+    Args:
+        asked: GPUs on each node.
+
+    Returns:
+        A notice for people where a job that asks for GPUs computes on cores: on a machine without Slurm, or with a
+        TensorFlow that is built for cores alone.
+
+    Raises:
+        WorldError: on all ranks: see `gpu_fault`.
+    """
+    seen = us.allgather((us.host, len(tf.config.list_physical_devices("GPU")), os.environ.get("CUDA_VISIBLE_DEVICES")))
+    in_job = "SLURM_JOB_ID" in os.environ and tf.test.is_built_with_cuda()
+    if fault := us.broadcast(gpu_fault(seen, asked, in_job)):
+        raise WorldError(fault)
+    if asked and not seen[us.rank][1]:
+        return f"The job asks for {asked} GPUs on each node, but TensorFlow sees none here: it computes on the cores."
+    return None
+
+
+def gpu_fault(seen: list[tuple[str, int, str | None]], asked: int, in_job: bool) -> str | None:
+    """Say which rank lacks a GPU, None when all have what they should.
+
+    Args:
+        seen: of each rank its host, the number of GPUs that it sees, and its CUDA_VISIBLE_DEVICES.
+        asked: GPUs on each node that the job asks for.
+        in_job: whether the ranks are in a job of Slurm, with a TensorFlow that can use GPUs: then asking for GPUs and
+            having none is a fault. That some ranks have one and others none always is.
+    """
+    without = [rank for rank, (_, gpus, _) in enumerate(seen) if not gpus]
+    if not without or (len(without) == len(seen) and not (asked and in_job)):
+        return None
+    host, _, visible = seen[without[0]]
+    more = f" ({len(without)} of {len(seen)} ranks see none)" if len(without) > 1 else ""
+    shown = "not set" if visible is None else f"'{visible}'"
+    return (
+        f"rank {without[0]} on {host} sees no GPU{more}; CUDA_VISIBLE_DEVICES is {shown}. See `nvidia-smi` there; "
+        "ask for GPUs on every node of the job."
+    )
 
 
 def versions() -> dict[str, str]:

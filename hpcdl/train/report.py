@@ -107,6 +107,7 @@ class Report:
         )
         if told := describe(training, us.size):
             self._print(f"  Horovod: {told}")
+        self._print(f"  {data}")
         self._print(f"{len(data.train_inputs)} train samples")
         self._print(f"{len(data.test_inputs)} test samples")
         if num_train < len(data.train_inputs):

@@ -28,7 +28,7 @@ from hpcdl.train.checkpoint import (
 from hpcdl.train.data import Data, Dataset, load_dataset, prepare
 from hpcdl.train.data.places import find_path
 from hpcdl.train.data.stream import Stream
-from hpcdl.train.device import claim_device, versions
+from hpcdl.train.device import check_gpus, claim_device, versions
 from hpcdl.train.ema import averaged
 from hpcdl.train.evaluate import evaluate, scale_pixels
 from hpcdl.train.feed import feed, longest_block
@@ -58,6 +58,9 @@ def train(job: Job, folder: Path) -> None:
 
 def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
     training = job.training
+    notice = check_gpus(us, job.resources.gpus_per_node)
+    if notice and us.rank == 0:
+        print(notice, flush=True)
     device = claim_device(us)
     us.agree("the versions of the software", versions(), "Use one environment on all hosts.")
     us.agree("the hash of the job file", job.digest, "Give all ranks the same job file.")

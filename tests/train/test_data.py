@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcdl.errors import DataError
-from hpcdl.train.data import load_dataset
+from hpcdl.train.data import Data, load_dataset
 from hpcdl.train.trainer import blocks, epoch_order
 from hpcdl.train.world import World
 from hpcdl.training import Training
@@ -26,6 +26,12 @@ def test_digits_are_real_digits_in_the_shape_of_mnist():
     assert data.train_inputs.max() == 255
     assert data.train_targets[:10].tolist() == list(range(10))  # scikit-learn's file begins so
     assert data.train_inputs[:, :4].max() == 0, "a border as MNIST's"
+
+
+def test_a_data_set_says_what_it_is():
+    assert str(load_dataset("digits")) == "digits: 28x28x1 uint8, 10 classes, in memory"
+    camera = Data(name="synthetic", shape=[9, 2], targets=["x", "y"], num_train=3, num_test=1)
+    assert str(load_dataset(camera)) == "synthetic: 9x2 float32, predict x, y, in memory"
 
 
 def test_an_unknown_data_set_is_refused_with_those_that_there_are():

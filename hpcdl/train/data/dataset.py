@@ -44,6 +44,12 @@ class Dataset:
             digest.update(array.identity.encode() if isinstance(array, Stream) else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
+    def __str__(self) -> str:
+        shape = "x".join(str(size) for size in self.train_inputs.shape[1:])
+        wanted = f"{self.num_classes} classes" if self.num_classes else f"predict {', '.join(self.target_names)}"
+        where = "read from disk while training" if isinstance(self.train_inputs, Stream) else "in memory"
+        return f"{self.name}: {shape} {self.train_inputs.dtype}, {wanted}, {where}"
+
     def check(self) -> "Dataset":
         """Return the data set itself if it is as the fields above say.
 
