@@ -273,9 +273,6 @@ def make(rows=3):
 def wrong():
     return 1
 
-def failing():
-    return make(rows=[])
-
 def unfit():
     signals = np.ones((3, 5, 1))
     return Dataset("mine", signals, np.zeros(3, np.int64), signals, np.zeros(3, np.int64), 2)
@@ -291,7 +288,7 @@ def own(tmp_path, monkeypatch):
 def test_a_function_of_the_users_gives_the_data(own, tmp_path):
     (tmp_path / "job.yaml").write_text(
         'name: own\nresources: {time: "00:10:00"}\n'
-        "train: {model: x, data: {name: my_own_data:make, arguments: {rows: 4}}, epochs: 1, batch_size: 1}\n"
+        "train: {model: mnist_cnn, data: {name: my_own_data:make, arguments: {rows: 4}}, epochs: 1, batch_size: 1}\n"
     )
     job = load_job(tmp_path / "job.yaml")
     assert job.log_prefix == "make"
@@ -302,10 +299,7 @@ def test_a_function_of_the_users_gives_the_data(own, tmp_path):
 @pytest.mark.parametrize(
     ("data", "pattern"),
     [
-        (Data(name="my_own_data:none"), r"my_own_data:none cannot be imported \(module .* has no attribute 'none'\)"),
-        (Data(name="no_such_module:none"), r"cannot be imported \(No module named 'no_such_module'\)"),
         (Data(name="my_own_data:wrong"), r"returned a int, not a hpcdl\.train\.data\.Dataset"),
-        (Data(name="my_own_data:failing"), r"my_own_data:failing failed \(TypeError: "),
         (Data(name="my_own_data:unfit"), r"mine: its train inputs are float64 of shape \(3, 5, 1\); they must be"),
         (Data(name="my_own_data:make", path="x"), r"train\.data\.path: a function of your own takes .*arguments"),
     ],
