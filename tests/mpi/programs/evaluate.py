@@ -12,6 +12,8 @@ from hpcdl.train.world import world
 
 model_file, name, num_images, output = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
 data = load_dataset(name)
-result = evaluate(keras.models.load_model(model_file), data.test_inputs[:num_images], data.test_targets[:num_images])
+result = evaluate(
+    keras.models.load_model(model_file), data.test_inputs[:num_images], data.test_targets[:num_images], top5=True
+)
 if world().rank == 0:
     output.write_text(json.dumps(result))
