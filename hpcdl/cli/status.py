@@ -106,7 +106,8 @@ def logs(
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if not found:
-        typer.echo("no log yet" if not follow else "no line in its logs", err=True)
+        other = "without --err" if error else "with --err"
+        typer.echo(f"no line in this log; the other one: {other}", err=True)
 
 
 def _table(statuses: "list[Status]") -> "RenderableType":
