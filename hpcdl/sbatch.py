@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ Options = dict[str, Any]
 ORDER = """array nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
 partition qos constraint gres gpus-per-node gpus-per-task reservation signal requeue open-mode""".split()
 """The order of the lines in a script, for the eye; others follow."""
+
+LEADER_OPTIONS = {"output", "error", "mail-user", "mail-type", "job-name"}
+"""What sbatch and Slurm take from the first component of a heterogeneous job for all of them."""
 
 GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"}
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9%+,./:=@^_{}\[\]*()&|-]+", re.ASCII)
@@ -58,6 +62,20 @@ def sbatch_options(
         if name in site.refuses:
             raise SiteError(f"--{name}: site {site.name} rejects a job with this option; leave out what asks for it.")
     return {name: merged[name] if merged[name] is True else str(merged[name]) for name in names}
+
+
+def het_directives(components: Sequence[Options]) -> list[str]:
+    """Return what stands behind `#SBATCH` for the components of a heterogeneous job, the first of them its leader.
+
+    sbatch starts each component after the first without the options that say what nodes it wants, and keeps the others
+    (SchedMD/slurm, src/sbatch/opt.c).
+    """
+    leader, *others = components
+    lines = [directive(name, value) for name, value in leader.items()]
+    for options in others:
+        own = {name: value for name, value in options.items() if name not in LEADER_OPTIONS}
+        lines += ["hetjob", *(directive(name, value) for name, value in own.items())]
+    return lines
 
 
 def directive(name: str, value: str | Literal[True]) -> str:
