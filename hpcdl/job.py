@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from ruamel.yaml.error import YAMLError
 
 from hpcdl import values, yamlfile
@@ -24,7 +24,7 @@ _NOT_WITH_GROUPS = {
     "train": "a job with `groups:` runs the command of each group; leave this section out",
     "command": "a job with `groups:` has a command in each group; leave this key out",
     "sweep": "Slurm has no arrays of heterogeneous jobs; submit jobs with `groups:` one by one",
-    "on_timeout": "a job with `groups:` gets no signal before its time limit and is not requeued; leave this section out",
+    "on_timeout": "a job with `groups:` gets no signal before its limit and is not requeued; leave it out",
 }
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
@@ -84,6 +84,10 @@ class Group(Section):
 
 class Job(Section):
     """A whole job file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["name"], "anyOf": [{"required": ["resources"]}, {"required": ["groups"]}]}
+    )
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     resources: Resources
@@ -214,7 +218,8 @@ class Job(Section):
             JobFileError: the job runs a command instead.
         """
         if self.train is None:
-            raise JobFileError(f"job {self.name} has a `command:` and no `train:` section: there is nothing to train.")
+            what = "`groups:`, which only Slurm starts (hpcdl submit)," if self.groups else "a `command:`"
+            raise JobFileError(f"job {self.name} has {what} and no `train:` section: there is nothing to train.")
         return self.train
 
     @property

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,17 +64,27 @@ def sbatch_options(
     return {name: merged[name] if merged[name] is True else str(merged[name]) for name in names}
 
 
-def het_directives(components: Sequence[Options]) -> list[str]:
-    """Return what stands behind `#SBATCH` for the components of a heterogeneous job, the first of them its leader.
+def het_directives(components: Mapping[str, Options]) -> list[str]:
+    """Return what stands behind `#SBATCH` for the components of a heterogeneous job, by the names of their groups.
 
-    sbatch starts each component after the first without the options that say what nodes it wants, and keeps the others
-    (SchedMD/slurm, src/sbatch/opt.c).
+    The first one is the job's leader. sbatch reads each later one on top of those before it, of which it forgets some
+    options and keeps others (SchedMD/slurm, src/sbatch/opt.c); what it would keep against a group's words is refused.
+
+    Raises:
+        JobFileError: a group after the first says what Slurm takes from the first alone, or does not say what sbatch
+            keeps from a group before it.
     """
-    leader, *others = components
-    lines = [directive(name, value) for name, value in leader.items()]
-    for options in others:
-        own = {name: value for name, value in options.items() if name not in LEADER_OPTIONS}
-        lines += ["hetjob", *(directive(name, value) for name, value in own.items())]
+    lines: list[str] = []
+    leader: Options | None = None
+    kept: Options = {}
+    for name, options in components.items():
+        if leader is not None:
+            _check_group(name, options, leader, kept)
+            options = {option: value for option, value in options.items() if option not in LEADER_OPTIONS}
+            lines.append("hetjob")
+        leader = options if leader is None else leader
+        kept |= options
+        lines += [directive(option, value) for option, value in options.items()]
     return lines
 
 
@@ -103,6 +113,23 @@ def directive(name: str, value: str | Literal[True]) -> str:
         return f"--{name}={text}"
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'--{name}="{escaped}"'
+
+
+def _check_group(name: str, options: Options, leader: Options, kept: Options) -> None:
+    from hpcdl.slurm.sbatch.options import BY_NAME  # here: as in _check_name
+
+    for option in LEADER_OPTIONS & options.keys():
+        if options[option] != leader.get(option):
+            raise JobFileError(
+                f"groups: {name}: slurm.{option}: Slurm takes it from the first group for the whole job; say it in the "
+                "job's own `slurm:`."
+            )
+    for option in sorted(kept.keys() - options.keys() - LEADER_OPTIONS):
+        if option in BY_NAME and not BY_NAME[option].per_component:
+            raise JobFileError(
+                f"groups: {name}: has no --{option}, and sbatch would give it the {kept[option]} of a group before it; "
+                "say it in each group, or put a group without it first."
+            )
 
 
 def _asked_for(job: Job, site: Site, partition: Partition | None) -> Options:

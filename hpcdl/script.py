@@ -76,7 +76,7 @@ def render(
     if site.scheduler == "slurm":
         pairs = zip(components, partitions, strict=True)
         options = [sbatch_options(component, site, place, settings, folder) for component, place in pairs]
-        directives = het_directives(options)
+        directives = het_directives(dict(zip([group.name for group in job.groups] or [job.name], options, strict=True)))
     elif site.scheduler == "pbs":
         directives = pbs_directives(job, site, partition, settings)
     commands = [
@@ -113,9 +113,7 @@ def render(
         raise HpcdlError(f"template {where}: {fault}. Correct it in your folder of templates.") from None
 
 
-def launch(
-    job: Job, site: Site, partition: Partition | None, cores: str | None, group: int | None = None
-) -> list[str]:
+def launch(job: Job, site: Site, partition: Partition | None, cores: str | None, group: int | None = None) -> list[str]:
     """Return the words that start, on all ranks, the command behind them: ["mpirun", "-n", "2"].
 
     Args:
