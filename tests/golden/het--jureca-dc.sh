@@ -61,7 +61,7 @@ first() {  # where ranks of a group that are no MPI ranks meet (torch.distribute
     scontrol show hostnames "$1" | sed -n 's/$/i/;1p'
 }
 group() {  # the command of a group, as a step of its own, which runs beside those of the others
-    { code=0; "$@" || code=$?; echo "$code" >&"$ended"; } &
+    (trap : TERM; code=0; "$@" || code=$?; echo "$code" >&"$ended") &  # SIGTERM to all must not keep the code back
     steps+=("$!")
 }
 together() {  # until all groups have ended; the first that fails ends the others, and its exit code is the job's

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from slurm_session import Slurm
 from test_submitted import PROGRAMS, User, path_with
 
 from hpcdl.run.attempts import read_attempts
+from hpcdl.sandbox.waiting import wait_until
 
 TELL = 'echo "$SLURM_JOB_PARTITION rank $SLURM_PROCID of $SLURM_NTASKS on $(hostname), meeting at $MASTER_ADDR"'
+MPI = "from mpi4py.MPI import COMM_WORLD as us; us.barrier(); print(f'rank {us.rank} of {us.size}', flush=True)"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "LOST")
 
 
@@ -46,8 +49,9 @@ def runs(user: User) -> dict[str, tuple[Path, str]]:
     """Runs that end well, end badly, and wait; each with its job's id."""
     waits = submit(user, "waits", "true", "true", slurm={"begin": "now+1hour"})
     bad = submit(user, "bad", "echo started; sleep 600", "sleep 1; exit 3")
+    worlds = submit(user, "worlds", *[f'exec {sys.executable} -c "{MPI}"'] * 2)
     good = submit(user, "good", TELL, TELL)
-    return {"good": good, "bad": bad, "waits": waits}
+    return {"good": good, "bad": bad, "waits": waits, "worlds": worlds}
 
 
 def test_each_group_runs_in_its_own_partition_and_meets_at_its_own_node(user, runs):
@@ -81,17 +85,29 @@ def test_a_group_that_fails_ends_the_other_and_the_run_has_its_exit_code(user, r
 @pytest.mark.parametrize("without", ["sacct", "squeue", "scontrol"])
 def test_the_state_is_the_same_whichever_program_is_missing(without, user, runs, tmp_path):
     """Nothing is remembered: what an earlier question has left in the run's folder is taken away."""
-    for name in ("good", "bad"):
+    for name in ("good", "bad", "worlds"):
         user.wait(runs[name][0], *ENDED)
         (runs[name][0] / "slurm.json").unlink(missing_ok=True)
         for record in (runs[name][0] / "attempts").glob("*.exit.json"):
             record.rename(record.with_suffix(".away"))  # Slurm alone is to tell
     path = path_with(user.folder / f"without-{without}", "bash", *(set(PROGRAMS) - {without}))
     try:
-        assert user.states(path=path) == {"good": "COMPLETED", "bad": "FAILED", "waits": "PENDING"}
+        assert user.states(path=path) == {
+            "good": "COMPLETED",
+            "bad": "FAILED",
+            "worlds": "COMPLETED",
+            "waits": "PENDING",
+        }
     finally:
         for record in user.folder.glob("runs/*/attempts/*.away"):
             record.rename(record.with_suffix(".json"))
+
+
+def test_the_ranks_of_a_group_are_an_mpi_world_of_their_own(user, runs):
+    folder, job_id = runs["worlds"]
+    assert user.wait(folder, *ENDED)["state"] == "COMPLETED"
+    said = sorted((folder / f"worlds_out.{job_id}").read_text().splitlines())
+    assert said == ["rank 0 of 1", "rank 0 of 2", "rank 1 of 2"]
 
 
 def test_the_table_of_results_has_one_line_for_each_run(user, runs):
@@ -101,7 +117,19 @@ def test_the_table_of_results_has_one_line_for_each_run(user, runs):
     assert (outcomes["good"], outcomes["bad"]) == ("completed", "crash")
 
 
-def test_all_groups_are_cancelled_by_one_word(user, runs):
+def test_all_groups_are_cancelled_while_they_run(user):
+    folder, job_id = submit(user, "stopped", "echo here; sleep 600", "echo here; sleep 600")
+    log = folder / f"stopped_out.{job_id}"
+    wait_until(lambda: log.exists() and log.read_text().count("here") == 3, 60, "all ranks to run")
+    assert user.must("cancel", str(folder)) == f"{folder.name}: job {job_id} cancelled\n"
+    wait_until(lambda: read_attempts(folder)[0].exit is not None, 30, "the script to record its end")
+    assert user.wait(folder, *ENDED)["state"] == "CANCELLED"
+    (attempt,) = read_attempts(folder)
+    assert attempt.exit
+    assert (attempt.exit.signal, attempt.exit.decision) == ("TERM", "failed")
+
+
+def test_all_groups_are_cancelled_before_they_run(user, runs):
     folder, job_id = runs["waits"]
     assert user.wait(folder, "PENDING")["job_id"] == job_id
     assert user.must("cancel", str(folder)) == f"{folder.name}: job {job_id} cancelled\n"
