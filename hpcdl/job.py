@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from ruamel.yaml.error import YAMLError
 
 from hpcdl import values, yamlfile
@@ -20,6 +20,12 @@ from hpcdl.values import VARIABLE, Command, OptionName, OptionValue, Positive, T
 from hpcdl.yamlfile import Section
 
 EXPECTATION = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*")
+_NOT_WITH_GROUPS = {
+    "train": "a job with `groups:` runs the command of each group; leave this section out",
+    "command": "a job with `groups:` has a command in each group; leave this key out",
+    "sweep": "Slurm has no arrays of heterogeneous jobs; submit jobs with `groups:` one by one",
+    "on_timeout": "a job with `groups:` gets no signal before its limit and is not requeued; leave it out",
+}
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -65,11 +71,29 @@ class Resources(Section):
         return values.seconds(self.time)
 
 
-class Job(Section):
-    """A whole job file."""
+class Group(Section):
+    """One component of a heterogeneous job: nodes of one kind, and what runs on them."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     resources: Resources
+    command: Command
+    """What each rank of this group runs, as a job's own `command:`."""
+    slurm: dict[OptionName, OptionValue] = Field(default={})
+    """Options of sbatch for this group alone; they replace the job's."""
+
+
+class Job(Section):
+    """A whole job file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["name"], "anyOf": [{"required": ["resources"]}, {"required": ["groups"]}]}
+    )
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    resources: Resources
+    """Of a job with groups these are the first group's, on whose first node the script runs."""
+    groups: list[Group] = Field(default=[])
+    """Two or more kinds of nodes in one job, each with a command of its own, instead of resources and a command."""
     train: Training | None = None
     command: Command | None = None
     """What each rank runs instead of a training of hpcdl's: a text, or a list of words. A text is cut into words as a
@@ -93,9 +117,31 @@ class Job(Section):
                 raise ValueError(f'{column}: {text!r} is no comparison; write one such as ">= 0.99" (>=, <=, >, <).')
         return expect
 
+    @model_validator(mode="before")
+    @classmethod
+    def _resources_of_the_first_group(cls, data: Any) -> Any:
+        match data:
+            case {"groups": [{"resources": first}, *_]} if "resources" not in data:
+                return {**data, "resources": first}
+        return data
+
+    @model_validator(mode="after")
+    def _groups_say_all(self) -> "Job":
+        if not self.groups:
+            return self
+        names = [group.name for group in self.groups]
+        if len(set(names)) < max(len(names), 2):
+            raise ValueError(f"groups: {', '.join(names)}: give two or more, each with a name of its own.")
+        if self.resources != self.groups[0].resources:
+            raise ValueError("resources: a job with `groups:` has them in each group; leave this key out.")
+        for key in ("train", "command", "sweep", "on_timeout"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key}: {_NOT_WITH_GROUPS[key]}.")
+        return self
+
     @model_validator(mode="after")
     def _one_thing_to_run(self) -> "Job":
-        if (self.train is None) == (self.command is None):
+        if not self.groups and (self.train is None) == (self.command is None):
             found = "neither" if self.train is None else "both"
             raise ValueError(f"a job has either a `train:` section or a `command:`; this file has {found}.")
         return self
@@ -135,6 +181,26 @@ class Job(Section):
         return self
 
     @property
+    def components(self) -> list["Job"]:
+        """A job of its own for each group, without groups; the job itself where it has none."""
+        return [
+            self.model_copy(
+                update={
+                    "groups": [],
+                    "resources": group.resources,
+                    "command": group.command,
+                    "slurm": {**self.slurm, **group.slurm},
+                }
+            )
+            for group in self.groups
+        ] or [self]
+
+    @property
+    def ranks(self) -> int:
+        """The number of ranks over all groups."""
+        return sum(component.resources.ranks for component in self.components)
+
+    @property
     def timeout(self) -> OnTimeout | None:
         """What happens before the time limit: what the file says, else the defaults for trainings that are not short.
 
@@ -152,7 +218,8 @@ class Job(Section):
             JobFileError: the job runs a command instead.
         """
         if self.train is None:
-            raise JobFileError(f"job {self.name} has a `command:` and no `train:` section: there is nothing to train.")
+            what = "`groups:`, which only Slurm starts (hpcdl submit)," if self.groups else "a `command:`"
+            raise JobFileError(f"job {self.name} has {what} and no `train:` section: there is nothing to train.")
         return self.train
 
     @property

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ Options = dict[str, Any]
 ORDER = """array nodes ntasks ntasks-per-node cpus-per-task mem output error time account mail-user mail-type job-name
 partition qos constraint gres gpus-per-node gpus-per-task reservation signal requeue open-mode""".split()
 """The order of the lines in a script, for the eye; others follow."""
+
+LEADER_OPTIONS = {"output", "error", "mail-user", "mail-type", "job-name"}
+"""What sbatch and Slurm take from the first component of a heterogeneous job for all of them."""
 
 GPU_OPTIONS = {"gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"}
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9%+,./:=@^_{}\[\]*()&|-]+", re.ASCII)
@@ -60,6 +64,30 @@ def sbatch_options(
     return {name: merged[name] if merged[name] is True else str(merged[name]) for name in names}
 
 
+def het_directives(components: Mapping[str, Options]) -> list[str]:
+    """Return what stands behind `#SBATCH` for the components of a heterogeneous job, by the names of their groups.
+
+    The first one is the job's leader. sbatch reads each later one on top of those before it, of which it forgets some
+    options and keeps others (SchedMD/slurm, src/sbatch/opt.c); what it would keep against a group's words is refused.
+
+    Raises:
+        JobFileError: a group after the first says what Slurm takes from the first alone, or does not say what sbatch
+            keeps from a group before it.
+    """
+    lines: list[str] = []
+    leader: Options | None = None
+    kept: Options = {}
+    for name, options in components.items():
+        if leader is not None:
+            _check_group(name, options, leader, kept)
+            options = {option: value for option, value in options.items() if option not in LEADER_OPTIONS}
+            lines.append("hetjob")
+        leader = options if leader is None else leader
+        kept |= options
+        lines += [directive(option, value) for option, value in options.items()]
+    return lines
+
+
 def directive(name: str, value: str | Literal[True]) -> str:
     r"""Return an option as it stands behind `#SBATCH`.
 
@@ -85,6 +113,23 @@ def directive(name: str, value: str | Literal[True]) -> str:
         return f"--{name}={text}"
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'--{name}="{escaped}"'
+
+
+def _check_group(name: str, options: Options, leader: Options, kept: Options) -> None:
+    from hpcdl.slurm.sbatch.options import BY_NAME  # here: as in _check_name
+
+    for option in LEADER_OPTIONS & options.keys():
+        if options[option] != leader.get(option):
+            raise JobFileError(
+                f"groups: {name}: slurm.{option}: Slurm takes it from the first group for the whole job; say it in the "
+                "job's own `slurm:`."
+            )
+    for option in sorted(kept.keys() - options.keys() - LEADER_OPTIONS):
+        if option in BY_NAME and not BY_NAME[option].per_component:
+            raise JobFileError(
+                f"groups: {name}: has no --{option}, and sbatch would give it the {kept[option]} of a group before it; "
+                "say it in each group, or put a group without it first."
+            )
 
 
 def _asked_for(job: Job, site: Site, partition: Partition | None) -> Options:

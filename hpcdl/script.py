@@ -20,11 +20,11 @@ from jinja2 import (
 )
 
 from hpcdl import resources
-from hpcdl.errors import HpcdlError
+from hpcdl.errors import HpcdlError, JobFileError
 from hpcdl.fit import check_gpus, choose_partition, timeout_at
 from hpcdl.job import Job
 from hpcdl.pbs import pbs_directives
-from hpcdl.sbatch import Options, directive, sbatch_options
+from hpcdl.sbatch import Options, het_directives, sbatch_options
 from hpcdl.settings import Settings
 from hpcdl.site import Partition, Site
 from hpcdl.sweep import Point
@@ -33,7 +33,7 @@ TEMPLATES = {"slurm": "slurm.sh.j2", "pbs": "pbs.sh.j2", "none": "base.sh.j2"}
 """The template for each kind of scheduler."""
 
 OWN_VARIABLES = frozenset(
-    """id job point restart failed signal decision reason stopped code answer
+    """id job point restart failed signal decision reason stopped code answer steps ended
     HPCDL_RUN_FOLDER""".split()
 )
 """The variables that the templates use for themselves; a job's own may not be called so."""
@@ -61,15 +61,29 @@ def render(
     Raises:
         HpcdlError: the site cannot run the job, or a value cannot stand in a script.
     """
-    partition = choose_partition(job, site)
-    check_gpus(job.resources, site, partition)
-    options: Options = {}
+    if job.groups and not (site.scheduler == "slurm" and site.launch.program == "srun"):
+        raise JobFileError(
+            f"groups: only Slurm and its srun start a heterogeneous job, and site {site.name} has not both. Choose "
+            "another site, or submit each group as a job of its own."
+        )
+    components = job.components
+    partitions = [choose_partition(component, site) for component in components]
+    for component, place in zip(components, partitions, strict=True):
+        check_gpus(component.resources, site, place)
+    partition = partitions[0]
+    options: list[Options] = [{} for _ in components]
     directives: list[str] = []
     if site.scheduler == "slurm":
-        options = sbatch_options(job, site, partition, settings, folder)
-        directives = [directive(name, value) for name, value in options.items()]
+        pairs = zip(components, partitions, strict=True)
+        options = [sbatch_options(component, site, place, settings, folder) for component, place in pairs]
+        directives = het_directives(dict(zip([group.name for group in job.groups] or [job.name], options, strict=True)))
     elif site.scheduler == "pbs":
         directives = pbs_directives(job, site, partition, settings)
+    commands = [
+        launch(component, site, place, given.get("cpus-per-task"), number if job.groups else None)
+        + payload(component, job_file, changes)
+        for number, (component, place, given) in enumerate(zip(components, partitions, options, strict=True))
+    ]
     variables = site.env | job.env
     points = job.sweep.all_points() if job.sweep else []
     for name in [*variables, *(job.sweep.keys() if job.sweep else ())]:
@@ -79,7 +93,7 @@ def render(
         "site": site,
         "job": job,
         "run_folder": run_folder(job, folder),
-        "ntasks": str(job.resources.ranks),
+        "ntasks": str(job.ranks),
         "timeout": timeout_at(job, site),
         "tell_ranks": lambda signal: tell_ranks(signal, site),
         "directives": directives,
@@ -89,7 +103,7 @@ def render(
         "env": variables,
         "points": [str(number) for number in range(len(points))],
         "point_variables": [(str(number), _texts(point)) for number, point in enumerate(points) if job.command],
-        "command": launch(job, site, partition, options.get("cpus-per-task")) + payload(job, job_file, changes),
+        "commands": commands,
     }
     template = TEMPLATES[site.scheduler]
     try:
@@ -99,15 +113,17 @@ def render(
         raise HpcdlError(f"template {where}: {fault}. Correct it in your folder of templates.") from None
 
 
-def launch(job: Job, site: Site, partition: Partition | None, cores: str | None) -> list[str]:
+def launch(job: Job, site: Site, partition: Partition | None, cores: str | None, group: int | None = None) -> list[str]:
     """Return the words that start, on all ranks, the command behind them: ["mpirun", "-n", "2"].
 
     Args:
         partition: the partition the job runs in, if the site has any.
         cores: what sbatch was told by --cpus-per-task, if anything.
+        group: the place, from 0, of the component of a heterogeneous job that `job` is.
     """
     if site.launch.program == "srun":
-        words = ["srun", "--kill-on-bad-exit=1"]  # without it the other ranks wait for a dead one until the time limit
+        words = ["srun"] if group is None else ["srun", f"--het-group={group}"]
+        words.append("--kill-on-bad-exit=1")  # without it the other ranks wait for a dead one until the time limit
         if site.launch.mpi:
             words.append(f"--mpi={site.launch.mpi}")
         if cores:  # Slurm 22.05 to 23.02: srun does not take it from the allocation

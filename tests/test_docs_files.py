@@ -22,7 +22,16 @@ def blocks(page: str, language: str) -> list[str]:
 @pytest.mark.parametrize(
     ("number", "held"),
     list(
-        enumerate(["MASTER_ADDR", "--array=0-4%2", '--out results/"$rate"', "B:USR1@300", "! ./solverctl save latest;"])
+        enumerate(
+            [
+                "MASTER_ADDR",
+                "--array=0-4%2",
+                '--out results/"$rate"',
+                "#SBATCH hetjob",
+                "B:USR1@300",
+                "! ./solverctl save latest;",
+            ]
+        )
     ),
 )
 def test_the_job_files_render(number, held, tmp_path):

@@ -18,7 +18,8 @@ def test_an_unknown_key_is_refused_everywhere(kind):
 
 def test_the_keys_are_those_that_the_files_take():
     assert set(json_schema("job")["properties"]) == set(MODELS["job"].model_fields)
-    assert json_schema("job")["required"] == ["name", "resources"]
+    assert json_schema("job")["required"] == ["name"]
+    assert json_schema("job")["anyOf"] == [{"required": ["resources"]}, {"required": ["groups"]}]
 
 
 def test_what_the_code_says_of_a_key_is_its_description():

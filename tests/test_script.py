@@ -80,6 +80,11 @@ def test_a_command_of_one_s_own_gets_a_place_to_meet_and_its_variables(golden):
     golden("command--jureca-dc.sh", render(job, "command.yaml", load_site("jureca-dc"), settings))
 
 
+def test_groups_are_components_of_one_job_and_steps_beside_each_other(golden):
+    job = load_job(GOLDEN / "het.yaml")
+    golden("het--jureca-dc.sh", render(job, "het.yaml", load_site("jureca-dc"), Settings(account="example")))
+
+
 @pytest.mark.parametrize("site", ["jureca", "local"])
 def test_a_sweep_is_a_job_array_or_a_loop(site, golden):
     job = load_job(GOLDEN / "sweep.yaml")

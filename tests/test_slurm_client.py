@@ -113,6 +113,16 @@ def test_a_lost_answer_makes_no_second_job(programs, script, answer):
     assert programs.slept == [10]  # the controller may take it after its answer was given up
 
 
+def test_the_components_of_a_heterogeneous_job_are_not_taken_for_second_jobs(programs, script):
+    """Cancelling one of them would end the job."""
+    programs.put("sbatch", f'[ $n -lt 2 ] && {{ echo "{TIMED_OUT}" >&2; exit 1; }}; echo 12')
+    programs.put("squeue", f"[ $n -lt 2 ] || {{ echo '12+1|{script}'; echo '12+0|{script}'; }}")
+    programs.put("scancel", "true")
+    assert programs.slurm().submit(script).job_id == "12"
+    assert programs.calls("scancel") == []
+    assert "%i|%o" in programs.calls("squeue")[0]  # %F would be 12 and 13
+
+
 def test_a_request_that_was_lost_is_sent_again_once_the_controller_says_that_there_is_no_job(programs, script):
     programs.put("sbatch", f'[ $n -lt 2 ] && {{ echo "{TIMED_OUT}" >&2; exit 1; }}; echo 13')
     programs.put("squeue", "echo '11|/other/job.sbatch'")
@@ -198,6 +208,35 @@ def test_sacct_is_read():
     assert jobs["1_3"].state == "PENDING"
     assert jobs["5"].steps == ("5.0 OUT_OF_MEMORY",)
     assert (jobs["5"].start, jobs["5"].nodes) == ("2026-11-20T20:56:56", "node01")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "whole"),
+    [
+        ("RUNNING", "RUNNING", "RUNNING"),
+        ("COMPLETED", "COMPLETED", "COMPLETED"),
+        ("COMPLETED", "COMPLETING", "COMPLETING"),
+        ("COMPLETED", "NODE_FAIL", "NODE_FAIL"),
+        ("CANCELLED", "NODE_FAIL", "NODE_FAIL"),
+        ("CANCELLED", "COMPLETED", "CANCELLED"),
+        ("COMPLETED", "CANCELLED", "CANCELLED"),
+        ("FAILED", "CANCELLED", "FAILED"),
+        ("PENDING", "CANCELLED", "PENDING"),
+    ],
+)
+def test_the_components_of_a_heterogeneous_job_are_one_job(first, second, whole):
+    """squeue lists them in any order."""
+    lines = [
+        f"11+{place}|{state}|None|0:04|10:00|N/A|N/A|node0{place}|/runs/a/job.sbatch"
+        for place, state in ((1, second), (0, first))
+    ]
+    jobs = read_squeue("\n".join(lines))
+    assert (list(jobs), jobs["11"].job_id, jobs["11"].state) == (["11"], "11", whole)
+    times = "00:00:04|00:10:00|2026-11-20T20:56:56|2026-11-20T20:57:00"
+    lines = [f"11+0|{first}|0:0|{times}|node01", f"11+0.0|FAILED|1:0|{times}|node01"]
+    lines += [f"11+1|{second}|0:0|{times}|node09", f"11+1.1|OUT_OF_MEMORY|0:125|{times}|node09"]
+    job = read_sacct("\n".join(lines))["11"]
+    assert (job.job_id, job.state, job.steps) == ("11", whole, ("11+0.0 FAILED", "11+1.1 OUT_OF_MEMORY"))
 
 
 def test_scontrol_is_read():

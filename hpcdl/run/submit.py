@@ -66,7 +66,7 @@ def prepare(
         common = _common(site, profile, settings, folder)
         if difference := record.git_diff():
             write_atomically(folder / DIFF_FILE, difference)
-        whole = {**common, **record.of_job(job, job_file, run_id), "ranks": job.resources.ranks}
+        whole = {**common, **record.of_job(job, job_file, run_id), "ranks": job.ranks}
         record.create(folder, record.ARRAY_FILE if job.sweep else record.RECORD_FILE, **whole)
         for index, values in enumerate(job.sweep.all_points() if job.sweep else []):
             point = _at(job, values, folder)

@@ -6,7 +6,7 @@ with the version.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SQUEUE_FIELDS = "%i|%T|%r|%M|%l|%S|%e|%N|%o"
 """Job (with `_TASK` in an array), state, reason, time used, time limit, start (expected while it waits), end, nodes,
@@ -25,6 +25,10 @@ _SCONTROL = {
     "script": "Command",
 }
 _NOTHING = {"", "(null)", "N/A", "None", "None assigned", "Unknown", "NONE", "NOT_SET", "INVALID"}
+
+
+_SAYS_LITTLE = {"COMPLETED": 2, "CANCELLED": 1}
+"""States of a component of a heterogeneous job that another component's state comes before."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class SlurmJob:
 
 def read_squeue(text: str) -> dict[str, SlurmJob]:
     """Return the jobs in an answer to `squeue --noheader --array --format=SQUEUE_FIELDS`, by id."""
-    jobs = {}
+    jobs: dict[str, SlurmJob] = {}
     for line in text.splitlines():
         parts = line.split("|", 8)
         if len(parts) != 9 or not re.match(r"\d", parts[0]):
@@ -71,7 +75,7 @@ def read_squeue(text: str) -> dict[str, SlurmJob]:
             jobs[task] = SlurmJob(
                 "squeue", task, state or "", reason, None, elapsed, limit, start, end, nodes, script=script
             )
-    return jobs
+    return _whole(jobs)
 
 
 def read_scontrol(text: str) -> dict[str, SlurmJob]:
@@ -107,12 +111,12 @@ def read_sacct(text: str) -> dict[str, SlurmJob]:
             continue
         for task in expand(base):
             jobs[task] = SlurmJob("sacct", task, state, None, exit_code, elapsed, limit, start, end, nodes)
-    return {job_id: _with_steps(job, steps.get(job_id, [])) for job_id, job in jobs.items()}
+    return _whole({job_id: _with_steps(job, steps.get(job_id, [])) for job_id, job in jobs.items()})
 
 
 def read_scripts(text: str) -> list[tuple[str, str]]:
-    """Return (job id, script) of each line `ID|SCRIPT`, arrays by the id of the whole."""
-    pairs = (line.split("|", 1) for line in text.splitlines() if re.match(r"\d+[|_]", line))
+    """Return (job id, script) of each line `ID|SCRIPT`, arrays and heterogeneous jobs by the id of the whole."""
+    pairs = (line.split("|", 1) for line in text.splitlines() if re.match(r"\d+[|_+]", line))
     return [(re.split(r"[_+]", pair[0])[0], pair[1].strip()) for pair in pairs if len(pair) == 2]
 
 
@@ -131,6 +135,23 @@ def expand(job_id: str) -> Iterator[str]:
         if match:
             first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
             yield from (f"{base}_{index}" for index in range(first, last + 1, max(step, 1)))
+
+
+def _whole(jobs: dict[str, SlurmJob]) -> dict[str, SlurmJob]:
+    """Make one job of the components `12+0`, `12+1` of a heterogeneous job 12.
+
+    It is as its first component is, where the script runs, unless that was cancelled or completed and another one says
+    more: it has not ended yet, or failed.
+    """
+    whole: dict[str, SlurmJob] = {}
+    for named in sorted(jobs, key=lambda named: int(named.partition("+")[2] or 0)):
+        job_id, job = named.partition("+")[0], jobs[named]
+        known = whole.get(job_id)
+        if known is None or _SAYS_LITTLE.get(job.state, 0) < _SAYS_LITTLE.get(known.state, 0):
+            whole[job_id] = replace(job, job_id=job_id, steps=(known.steps if known else ()) + job.steps)
+        else:
+            whole[job_id] = replace(known, steps=known.steps + job.steps)
+    return whole
 
 
 def _with_steps(job: SlurmJob, steps: list[str]) -> SlurmJob:

@@ -163,7 +163,7 @@ class Slurm:
 
     def scripts(self, cluster: str | None = None) -> list[tuple[str, str]] | None:
         """Return (job id, script) of all my jobs that the controller knows; None where it does not answer."""
-        options = ["--noheader", "--states=all", f"--user={os.getuid()}", "--format=%F|%o"]
+        options = ["--noheader", "--states=all", f"--user={os.getuid()}", "--format=%i|%o"]
         done = self._patient(["squeue", *options, *_at(cluster)])
         return None if done.returncode else read_scripts(done.stdout)
 

@@ -102,6 +102,24 @@ def test_sbatch_knows_every_option_of_every_site(script, tmp_path):
     }
 
 
+@needs_sbatch
+def test_sbatch_reads_each_group_as_it_was_meant(tmp_path):
+    """sbatch keeps some options from one component to the next; what is of the other nodes must not be among them."""
+    script = (GOLDEN / "het--jureca-dc.sh").read_bytes()
+    accepted, components, printed = real_sbatch.RealSbatch(tmp_path).read(script)
+    assert accepted, printed
+    wanted = {"nodes": "2", "ntasks": "8", "partition": "dc-gpu", "gres": "gres:gpu:4", "cpus-per-task": "32"}
+    wanted |= {"time": "01:00:00", "job-name": "train_and_infer"}
+    other = wanted | {"nodes": "1", "ntasks": "24", "partition": "dc-cpu", "time": "00:30:00"}
+    other |= {"gres": None, "cpus-per-task": None, "ntasks-per-node": None, "mail-type": None}
+    assert [
+        {name: read.get(name) for name in names} for names, read in zip([wanted, other], components, strict=True)
+    ] == [
+        wanted,
+        other,
+    ]
+
+
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "a\rb", "a\tb", "a\0b", "a\x1bb", "a\u2028b"])
 def test_a_value_that_no_directive_can_hold_is_refused(text):
     with pytest.raises(HpcdlError, match="cannot stand in a batch script"):
