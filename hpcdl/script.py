@@ -101,6 +101,7 @@ def render(
         "modules": settings.modules_at(site.name),
         "venv": settings.venv_at(site.name),
         "env": variables,
+        "scratch": scratch(job, site),
         "points": [str(number) for number in range(len(points))],
         "point_variables": [(str(number), _texts(point)) for number, point in enumerate(points) if job.command],
         "commands": commands,
@@ -176,6 +177,14 @@ def with_variables(word: str, names: Sequence[str]) -> str:
 
 def _texts(point: Point) -> dict[str, str]:
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in point.items()}
+
+
+def scratch(job: Job, site: Site) -> str | None:
+    """Return the node's own disk as a word of the script, for a training that copies its data there."""
+    named = site.nodes.scratch
+    if not named or not job.train or not job.train.data.stage:
+        return None
+    return quote(named) if named.startswith("/") else f'"${named}"'
 
 
 def _environment(settings: Settings) -> Environment:

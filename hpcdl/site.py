@@ -50,7 +50,7 @@ class Nodes(Fact):
     """Whether a compute node reaches the internet: data and packages must be fetched before where it does not."""
     shared: bool | None = None
     """Whether jobs share a node; where not, a job pays for whole nodes."""
-    scratch: str | None = None
+    scratch: Annotated[str, Field(pattern=r"^(/[ -~]*|[A-Za-z_][A-Za-z0-9_]*)$")] | None = None
     """The folder, or the variable that names it, for files that live on the node as long as the job."""
     host_suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$")] = ""
     """What is added to a node's name to reach it over the fast network ("i" at JSC)."""

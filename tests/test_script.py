@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from hpcdl import resources
 from hpcdl.cli import app
+from hpcdl.data import Data
 from hpcdl.errors import HpcdlError
 from hpcdl.job import Job, load_job
 from hpcdl.script import render
@@ -160,6 +161,18 @@ def test_a_variable_of_the_job_comes_before_the_site_s(lecture):
     script = render(lecture.model_copy(update={"env": {"NCCL_DEBUG": "INFO"}}), LECTURE, site, SETTINGS)
     assert "export NCCL_DEBUG=INFO\n    export SITE=1\n" in script
     assert "WARN" not in script
+
+
+@pytest.mark.parametrize(
+    ("site", "line"),
+    [("vsc-ugent", 'export HPCDL_SCRATCH="$VSC_SCRATCH_NODE"'), ("lonestar6", "export HPCDL_SCRATCH=/tmp")],
+)
+def test_a_training_that_stages_its_data_is_told_the_node_s_own_disk(site, line):
+    job = load_job("jobs/mnist.yaml", {"resources.gpus_per_node": 2, "resources.cores_per_rank": 1})
+    staged = job.model_copy(update={"train": job.training.model_copy(update={"data": Data(name="npz", stage=True)})})
+    settings = Settings(account="example")
+    assert f"    {line}\n" in render(staged, "job.yaml", load_site(site), settings)
+    assert "HPCDL_SCRATCH" not in render(job, "job.yaml", load_site(site), settings)
 
 
 def test_the_pmix_switch_is_the_profile_s(lecture):
