@@ -182,7 +182,7 @@ def _texts(point: Point) -> dict[str, str]:
 def scratch(job: Job, site: Site) -> str | None:
     """Return the node's own disk as a word of the script, for a training that copies its data there."""
     named = site.nodes.scratch
-    if not named or not job.train or not job.train.data.stage:
+    if not named or not job.train or not job.train.data.stage or "HPCDL_SCRATCH" in job.env:
         return None
     return quote(named) if named.startswith("/") else f'"${named}"'
 

@@ -173,6 +173,8 @@ def test_a_training_that_stages_its_data_is_told_the_node_s_own_disk(site, line)
     settings = Settings(account="example")
     assert f"    {line}\n" in render(staged, "job.yaml", load_site(site), settings)
     assert "HPCDL_SCRATCH" not in render(job, "job.yaml", load_site(site), settings)
+    own = staged.model_copy(update={"env": {"HPCDL_SCRATCH": "/own"}})
+    assert render(own, "job.yaml", load_site(site), settings).count("HPCDL_SCRATCH") == 1
 
 
 def test_the_pmix_switch_is_the_profile_s(lecture):

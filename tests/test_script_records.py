@@ -189,4 +189,11 @@ def test_all_variables_of_the_scripts_are_known_as_such():
     texts = "\n".join(path.read_text() for path in resources.folder("templates").glob("*.sh.j2"))
     shell = re.sub(r"\{[{%].*?[%}]\}|local \w+=|\{\"schema\".*", "", texts)
     assigned = set(re.findall(r"(?:^|[\s(])(\w+)=", shell)) | set(re.findall(r"for (\w+) in|-v (\w+)", shell)[0])
-    assert assigned - {""} - script.OWN_VARIABLES <= {"MASTER_ADDR", "MASTER_PORT", "LC_ALL", "IFS", "file"}
+    assert assigned - {""} - script.OWN_VARIABLES <= {
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "HPCDL_SCRATCH",
+        "LC_ALL",
+        "IFS",
+        "file",
+    }

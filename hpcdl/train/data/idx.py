@@ -84,9 +84,7 @@ class IdxSet:
                 continue
             packed, answers = self._download(file, self.mirrors if mirrors is None else mirrors)
             if packed is None:
-                raise DataError(
-                    f"{self._absent()} {file}.gz could not be downloaded ({'; '.join(answers)}). {self._remedy}"
-                )
+                raise DataError(f"{self._absent()} {file}.gz could not be downloaded ({answers}). {self._remedy}")
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_atomically(folder / f"{file}.gz", packed)
