@@ -142,9 +142,11 @@ def test_a_drained_node_takes_no_job_until_it_is_restored(idle: Slurm) -> None:
     faults.drain_node(idle.sandbox, idle.cluster, "node01")
     job = idle.submit("echo ran", "-w", "node01")
     elsewhere = idle.submit("echo ran", "-w", "node02")
-    assert idle.end(elsewhere) == "COMPLETED"
-    assert idle.state(job) == "PENDING"
-    faults.restore_node(idle.sandbox, idle.cluster, "node01", ())
+    try:
+        assert idle.end(elsewhere) == "COMPLETED"
+        assert idle.out("squeue", "--noheader", "--format=%T", f"--jobs={job}").strip() == "PENDING"
+    finally:
+        faults.restore_node(idle.sandbox, idle.cluster, "node01", ())
     assert idle.end(job) == "COMPLETED"
 
 
