@@ -8,7 +8,7 @@ import typer.main
 from hpcdl.cli import app
 from hpcdl.run import known, record, submission, submit
 from hpcdl.run.attempts import ATTEMPTS_FOLDER
-from hpcdl.slurm.states import State
+from hpcdl.run.states import State
 
 PAGE = (Path(__file__).parent.parent / "docs" / "submit.md").read_text()
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpcdl.run.attempts import Attempt, Exit, Start
+from hpcdl.run.attempts import Attempt, ExitRecord, StartRecord
+from hpcdl.run.states import ACTIVE, FINAL, Facts, State, judge
 from hpcdl.slurm.answers import SlurmJob
-from hpcdl.slurm.states import ACTIVE, FINAL, Facts, State, judge
 
 
 def began(restart: int = 0, started: str = "2026-11-20T12:00:00+00:00") -> Attempt:
-    start = Start(
+    start = StartRecord(
         schema=1,
         job_id="12",
         slurm_job_id="12",
@@ -30,7 +30,7 @@ def began(restart: int = 0, started: str = "2026-11-20T12:00:00+00:00") -> Attem
 def ended(
     decision: str, exit_code: int, signal: str | None = None, reason: str | None = None, restart: int = 0
 ) -> Attempt:
-    end = Exit(
+    end = ExitRecord(
         schema=1,
         job_id="12",
         restart=restart,
@@ -182,7 +182,7 @@ def test_every_combination_of_words_and_records():
 
 
 EXITS = st.builds(
-    Exit,
+    ExitRecord,
     schema=st.just(1),
     job_id=st.just("12"),
     restart=st.integers(0, 3),

@@ -60,7 +60,7 @@ def watch(
 
     from hpcdl.run.find import find_runs
     from hpcdl.run.follow import watch as follow
-    from hpcdl.slurm.states import State
+    from hpcdl.run.states import State
 
     console = _console()
     looks = follow(find_runs(names or [runs], runs), _slurm(), interval_s)
@@ -144,7 +144,7 @@ def _rate(status: "Status") -> str:
 def _remarks(status: "Status") -> list[str]:
     """What does not fit into the table: why it waits or failed, and what to do."""
     from hpcdl.collector.table import harmless
-    from hpcdl.slurm.states import State
+    from hpcdl.run.states import State
 
     if status.state in (State.COMPLETED, State.RUNNING) or not (status.cause or status.next_step):
         return []

@@ -177,12 +177,12 @@ def _submit_failed(run: Path, wait: bool) -> None:
     from hpcdl.errors import HpcdlError
     from hpcdl.run import record
     from hpcdl.run.find import find_runs
+    from hpcdl.run.states import State
     from hpcdl.run.status import look
     from hpcdl.run.submission import array_index
     from hpcdl.run.submit import job_of, submit_again
     from hpcdl.settings import load_settings
     from hpcdl.site import load_site
-    from hpcdl.slurm.states import State
 
     folder = run.absolute()
     is_array = (folder / record.ARRAY_FILE).is_file()

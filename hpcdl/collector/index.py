@@ -24,7 +24,7 @@ from hpcdl.collector.logs import Logs
 from hpcdl.collector.reading import Files, Reading, Run
 from hpcdl.collector.row import Evidence, Row
 from hpcdl.collector.runfolder import is_run_folder, is_settled
-from hpcdl.slurm.states import State, Verdict
+from hpcdl.run.states import State, Verdict
 
 NAME = ".hpcdl-index.sqlite"
 SCHEMA = "CREATE TABLE readings (run BLOB PRIMARY KEY, mark TEXT NOT NULL, reading TEXT NOT NULL)"

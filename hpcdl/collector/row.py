@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpcdl.slurm.states import Verdict
+    from hpcdl.run.states import Verdict
 
 OUTCOMES: dict[str, str] = {
     "completed": "ended by itself, with its work done as far as the logs tell",

@@ -23,8 +23,8 @@ from hpcdl.job import Job
 from hpcdl.run import record as run_record
 from hpcdl.run.folder import JOB_FILE
 from hpcdl.run.known import known_facts
+from hpcdl.run.states import Facts, State, Verdict, judge
 from hpcdl.run.submission import array_index, last_submission
-from hpcdl.slurm.states import Facts, State, Verdict, judge
 
 MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
 """The files that make a folder a run of ours; one of them is enough."""

@@ -35,7 +35,7 @@ class _Record(BaseModel):
     """How often Slurm had started the job before."""
 
 
-class Start(_Record):
+class StartRecord(_Record):
     """How an attempt began. What the scheduler does not tell is None."""
 
     slurm_job_id: str | None
@@ -50,7 +50,7 @@ class Start(_Record):
     """UTC, ISO 8601, to the second: "2026-11-20T12:00:00+00:00"."""
 
 
-class Exit(_Record):
+class ExitRecord(_Record):
     """How an attempt ended, where the script lived to tell."""
 
     exit_code: Annotated[int, Field(ge=0, le=255)]
@@ -58,7 +58,7 @@ class Exit(_Record):
     signal: str | None
     """What the script got, without SIG: USR1 before the time limit; TERM at a cancel, a preemption, the limit."""
     ended: str
-    """As `Start.started`."""
+    """As `StartRecord.started`."""
     decision: Decision
     reason: str | None
     """One sentence, where there is something to say."""
@@ -68,8 +68,8 @@ class Exit(_Record):
 class Attempt:
     """One start of a run by the scheduler. At least one of its two records is there."""
 
-    start: Start | None
-    exit: Exit | None
+    start: StartRecord | None
+    exit: ExitRecord | None
 
     @property
     def job_id(self) -> str:
@@ -82,7 +82,7 @@ class Attempt:
         return self._known.restart
 
     @property
-    def _known(self) -> Start | Exit:
+    def _known(self) -> StartRecord | ExitRecord:
         known = self.start or self.exit
         assert known is not None
         return known
@@ -93,8 +93,8 @@ def read_attempts(folder: Path) -> list[Attempt]:
 
     A file that is no whole record (cut by a full disk, foreign, of a later hpcdl) counts as absent.
     """
-    starts = {(record.job_id, record.restart): record for record in _records(folder, "start", Start)}
-    exits = {(record.job_id, record.restart): record for record in _records(folder, "exit", Exit)}
+    starts = {(record.job_id, record.restart): record for record in _records(folder, "start", StartRecord)}
+    exits = {(record.job_id, record.restart): record for record in _records(folder, "exit", ExitRecord)}
     attempts = [Attempt(starts.get(key), exits.get(key)) for key in starts.keys() | exits.keys()]
     return sorted(attempts, key=_when)
 

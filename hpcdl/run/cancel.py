@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from hpcdl.errors import RunError
 from hpcdl.run.find import Run
 from hpcdl.run.known import keep_answer, kept_answer
+from hpcdl.run.states import FINAL
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm, SlurmError
-from hpcdl.slurm.states import FINAL
 
 
 def cancel(runs: Sequence[Run], slurm: Slurm) -> Iterator[str]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpcdl.errors import HpcdlError
+from hpcdl.run.states import FINAL, State
 from hpcdl.run.submission import last_submission
 from hpcdl.slurm.client import Slurm
-from hpcdl.slurm.states import FINAL, State
 
 KINDS = ("after", "afterany", "afterok", "afternotok", "aftercorr", "afterburstbuffer", "singleton")
 """sbatch's kinds of dependency (https://slurm.schedmd.com/sbatch.html, --dependency)."""

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from hpcdl.run.find import Run, find_runs
+from hpcdl.run.states import State
 from hpcdl.run.status import Status, look
 from hpcdl.run.tail import Tail
 from hpcdl.slurm.client import Slurm
-from hpcdl.slurm.states import State
 
 Stream = Literal["out", "err"]
 STREAMS: dict[Stream, tuple[str, ...]] = {

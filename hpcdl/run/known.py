@@ -11,9 +11,9 @@ from typing import Any
 
 from hpcdl.files import write_atomically
 from hpcdl.run.attempts import read_attempts
+from hpcdl.run.states import FINAL, Facts
 from hpcdl.run.submission import last_submission
 from hpcdl.slurm.answers import SlurmJob
-from hpcdl.slurm.states import FINAL, Facts
 
 ANSWER_FILE = "slurm.json"
 """The fields of SlurmJob, and `schema` (1)."""

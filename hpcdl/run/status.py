@@ -12,10 +12,10 @@ from hpcdl.collector.runfolder import SLURM, read_run_folder
 from hpcdl.run.attempts import read_attempts
 from hpcdl.run.find import Run, read_run
 from hpcdl.run.known import keep_answer, known_facts
+from hpcdl.run.states import ACTIVE, FINAL, Facts, State, Verdict, never_arrived, submitting
 from hpcdl.run.submission import array_index, set_job
 from hpcdl.slurm.answers import SlurmJob
 from hpcdl.slurm.client import Slurm
-from hpcdl.slurm.states import ACTIVE, FINAL, Facts, State, Verdict, never_arrived, submitting
 
 FROM_OUTCOME = {
     "completed": State.COMPLETED,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
 
-from hpcdl.run.attempts import Attempt, Exit
+from hpcdl.run.attempts import Attempt, ExitRecord
 from hpcdl.slurm import reasons
 from hpcdl.slurm.answers import SlurmJob
 
@@ -173,7 +173,7 @@ def never_arrived(when: str) -> Verdict:
     return Verdict(State.LOST, cause, "squeue: no such job", "hpcdl rerun RUN")
 
 
-def _active(seen: SlurmJob, own: Exit | None, attempted: bool) -> Verdict:
+def _active(seen: SlurmJob, own: ExitRecord | None, attempted: bool) -> Verdict:
     state = ACTIVE[seen.state]
     if state is State.PENDING and attempted:
         state = State.REQUEUED
@@ -216,7 +216,7 @@ def _ended(seen: SlurmJob, last: Attempt | None) -> Verdict:
     return Verdict(state, cause, seen.evidence, NEXT[state])
 
 
-def _by_own_record(own: Exit) -> Verdict:
+def _by_own_record(own: ExitRecord) -> Verdict:
     """Judge by the script's exit record: Slurm says nothing more, or does not object."""
     evidence = f"exit record of job {own.job_id}, restart {own.restart}: {own.decision}, exit code {own.exit_code}"
     if _succeeded(own):
@@ -285,9 +285,9 @@ def _code_in_words(exit_code: str | None) -> str:
     return f" (exit code {code})" if code not in ("", "0") else ""
 
 
-def _although(own: Exit | None) -> str:
+def _although(own: ExitRecord | None) -> str:
     return ", although its script had recorded exit code 0" if own and _succeeded(own) else ""
 
 
-def _succeeded(own: Exit) -> bool:
+def _succeeded(own: ExitRecord) -> bool:
     return own.decision == "finished" and own.exit_code == 0
