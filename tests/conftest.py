@@ -25,10 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regold", action="store_true", help="write the golden files anew; review their diff")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the Slurm tests, which mostly wait, run beside those that compute (--dist loadgroup)."""
+    """Let the Slurm tests, which mostly wait, run beside those that compute (--dist loadgroup), and each kind alone."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("slurm" if item.get_closest_marker("slurm") else "computing"))
+        slurm = item.path.is_relative_to(Path(__file__).parent / "slurm")
+        if slurm:
+            item.add_marker(pytest.mark.slurm)
+        item.add_marker(pytest.mark.xdist_group("slurm" if slurm else "computing"))
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ SILENT_S = 30.0
 """Seconds without one after which a rank counts as lost and the run is ended."""
 LATE_S = 30.0
 """Seconds for which a rank may keep the others waiting before it is named; the run goes on."""
+HANG_S = 10.0
+"""Seconds after which a rank that has found another lost leaves, whether MPI has ended the job or not."""
 
 WAITING_FOR_ALL = "training"
 """What a rank does in a block of steps: from the first allreduce on it waits for the slowest."""
@@ -152,6 +154,6 @@ class Heartbeat:
     def _end(self, lost: str) -> None:
         reason = f"{lost} All ranks are stopped; look at that node, then go on from the checkpoint."
         print(f"error: {reason}", file=sys.stderr, flush=True)
-        threading.Timer(BEAT_S * 2, os._exit, [Exit.RANK_LOST]).start()  # should MPI itself hang
+        threading.Timer(HANG_S, os._exit, [Exit.RANK_LOST]).start()  # should MPI itself hang
         record.update(self._folder, status="aborted", reason=reason)
         self._us.abort(Exit.RANK_LOST)

@@ -9,6 +9,7 @@ import gc
 import os
 import socket
 import sys
+import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from hpcdl.run.local import RANKS_VARIABLE
 
 LAUNCHER_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Number of ranks as launchers state it; only read to notice that MPI is missing, never instead of MPI."""
+HEARD_S = 1.0
+"""Seconds between a rank's last words and the abort of all: mpirun drops what it has not yet read from a rank."""
 
 
 class WorldError(HpcdlError):
@@ -108,6 +111,7 @@ class World:
         sys.stdout.flush()
         sys.stderr.flush()
         if self.size > 1:
+            time.sleep(HEARD_S)
             self.communicator.Abort(exit_code)
         os._exit(exit_code)
 

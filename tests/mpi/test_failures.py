@@ -91,8 +91,9 @@ def test_a_killed_rank_ends_the_run_within_seconds(sabotage):
 def test_a_rank_that_stops_answering_is_named_and_ends_the_run(sabotage, tmp_path, rank):
     ended, seconds = sabotage(f"stop_{rank}")
     assert ended.returncode == Exit.RANK_LOST
-    assert 10 < seconds < 60
-    (told,) = sentences(ended)
+    assert 5 < seconds < 60  # its last sign came up to some seconds before the mark
+    assert len(sentences(ended)) == 1, ended.stderr
+    told = sentences(ended)[0]
     assert re.match(
         rf"error: rank {rank} on \S+ has not answered for 10 s\. Its last word: training in step \d+\.", told
     )

@@ -17,13 +17,6 @@ from hpcdl.site import load_site
 ROOT = Path(__file__).parents[2]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.slurm)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _root_and_packages() -> None:
     """What a sandbox needs of the machine. Without root these tests are skipped, in CI they fail."""

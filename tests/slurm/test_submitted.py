@@ -381,7 +381,8 @@ def test_cancel_takes_waiting_and_running_tasks_and_no_job_of_another(user: User
     known["submissions"][0]["job_id"] = other  # ids are used again some day
     (run / "submissions.json").write_text(json.dumps(known))
     assert "is not this run's" in user.must("cancel", f"runs/{run.name}")
-    assert user.slurm.state(other) in ("RUNNING", "PENDING")
+    shown = user.slurm.out("squeue", "--noheader", "--format=%T", f"--jobs={other}")
+    assert shown.strip() in ("RUNNING", "PENDING", "CONFIGURING")
     user.must("cancel", array_id)
     assert {s["state"] for s in user.status(array_id).values()} <= {"CANCELLED", "COMPLETING"}
     assert "has ended already" in user.must("cancel", f"{array}/2")

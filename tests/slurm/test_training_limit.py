@@ -12,7 +12,7 @@ from hpcdl.run import record
 from hpcdl.sandbox.waiting import wait_until
 from hpcdl.settings import Settings
 
-EPOCHS = 3
+EPOCHS = 12  # so many that the notice comes long before the last
 JOB = {
     "name": "resumed",
     "resources": {"nodes": 2, "memory_per_node_gib": 2, "time": "00:10:00"},
