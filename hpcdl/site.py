@@ -83,6 +83,18 @@ class Gpu(Fact):
         return {"request", "type"}
 
 
+class Interconnect(Fact):
+    """How fast nodes, and ranks of one node, reach each other; `hpcdl predict` counts with it."""
+
+    gb_per_s: Annotated[float, Field(gt=0)] | None = None
+    """What a node sends while it receives as much, all its network cards together, in GB/s (10^9 bytes): 12.5 for one
+    card of 100 Gbit/s."""
+    latency_us: Annotated[float, Field(gt=0)] | None = None
+    """The time of one small message between two nodes, in microseconds."""
+    inner_gb_per_s: Annotated[float, Field(gt=0)] | None = None
+    """What one rank sends to another of its node while it receives as much, in GB/s."""
+
+
 class TimeByNodes(Section):
     """The longest time of a job up to this number of nodes."""
 
@@ -112,6 +124,8 @@ class Partition(Fact):
     gpu_model: str | None = None
     cores_per_gpu: Positive | None = None
     """As the site's own, where the partitions differ."""
+    network: Interconnect | None = None
+    """Likewise."""
     cores_per_node: Positive | None = None
     """CPUs of a node, as Slurm counts them."""
     memory_gib: Positive | None = None
@@ -123,7 +137,7 @@ class Partition(Fact):
 
     @staticmethod
     def _choices() -> set[str]:
-        return {"kind", "options", "launch_options"}
+        return {"kind", "options", "launch_options", "network"}
 
 
 class Modules(Section):
@@ -186,6 +200,7 @@ class Site(Section):
     nodes: Nodes = Nodes()
     account: Account = Account()
     gpu: Gpu | None = None
+    network: Interconnect | None = None
     partitions: dict[str, Partition] = Field(default={})
     """By name; of those that fit a job's kind the first is taken unless the job names one."""
     options: dict[OptionName, OptionValue] = Field(default={})

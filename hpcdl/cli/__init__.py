@@ -17,6 +17,7 @@ from hpcdl.cli import (
     lint,
     look,
     models,
+    predict,
     report,
     run,
     sandbox,
@@ -54,6 +55,7 @@ app.command()(collect.collect)
 app.command()(look.look)
 app.command()(look.predict_images)
 app.command()(report.report)
+app.command()(predict.predict)
 app.command()(run.train)
 app.command()(data.fetch)
 app.add_typer(data.app, name="data")

@@ -98,7 +98,7 @@ def collect(
         sort=select.split_names(sort),
         columns=select.split_names(columns),
     )
-    chosen = _format(format_, output)
+    chosen = chosen_format(format_, output)
     executor = context.with_resource(parallel.over_ranks()) if mpi else None
     if mpi and executor is None:
         return  # this rank has read for rank 0, which prints
@@ -113,9 +113,9 @@ def collect(
     if not table.records:
         warn(f"none of {len(rows)} runs fulfils --where")
     if output:
-        _write(output, table, chosen)
+        write_table(output, table, chosen)
     else:
-        _print(table, chosen)
+        print_table(table, chosen)
 
 
 def warn(text: str) -> None:
@@ -156,7 +156,7 @@ def read_rows(
     return rows
 
 
-def _format(asked: Format | None, output: Path | None) -> str:
+def chosen_format(asked: Format | None, output: Path | None) -> str:
     from hpcdl.collector.formats import format_of
     from hpcdl.errors import CollectError
 
@@ -167,7 +167,7 @@ def _format(asked: Format | None, output: Path | None) -> str:
     return chosen
 
 
-def _write(path: Path, table: "Table", format_: str) -> None:
+def write_table(path: Path, table: "Table", format_: str) -> None:
     from hpcdl.collector.formats import writer
     from hpcdl.errors import CollectError
     from hpcdl.files import write_atomically
@@ -178,7 +178,7 @@ def _write(path: Path, table: "Table", format_: str) -> None:
         raise CollectError(f"-o {path}: cannot be written ({error.strerror}).") from None
 
 
-def _print(table: "Table", format_: str) -> None:
+def print_table(table: "Table", format_: str) -> None:
     from hpcdl.collector.formats import writer
 
     if format_ == "table":

@@ -1,10 +1,14 @@
 """`hpcdl report`: the runs as one page, and as plots for papers."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from hpcdl.cli.collect import DIALECT, GROUP_BY, PATHS, PATTERN, SACCT, SORT, WHERE, read_rows, warn
+
+if TYPE_CHECKING:
+    from hpcdl.report.series import Plot
 
 
 def report(
@@ -27,7 +31,6 @@ def report(
     from hpcdl.files import write_atomically
     from hpcdl.report import series
     from hpcdl.report.page import page
-    from hpcdl.report.plots import files
 
     groups = select.split_names(group_by)
     request = Request(
@@ -48,10 +51,22 @@ def report(
     html = page(table, title, [("Learning curves", curves), ("Scaling", scaling)])
     try:
         write_atomically(output, html)
-        if plots:
-            plots.mkdir(parents=True, exist_ok=True)
-            for plot in [*curves, *scaling]:
-                for name, data in files(plot):
-                    write_atomically(plots / name, data)
     except OSError as error:
         raise CollectError(f"{error.filename or output}: cannot be written ({error.strerror}).") from None
+    if plots:
+        write_plots(plots, [*curves, *scaling])
+
+
+def write_plots(folder: Path, plots: "list[Plot]") -> None:
+    """Write plots into a folder, each as PNG, SVG and PDF."""
+    from hpcdl.errors import CollectError
+    from hpcdl.files import write_atomically
+    from hpcdl.report.plots import files
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for plot in plots:
+            for name, data in files(plot):
+                write_atomically(folder / name, data)
+    except OSError as error:
+        raise CollectError(f"{error.filename or folder}: cannot be written ({error.strerror}).") from None
