@@ -33,7 +33,9 @@ def predict(
     ),
     format_: Format = typer.Option(None, "--format", help="As of hpcdl collect."),
     output: Path = typer.Option(None, "-o", "--output", help="Write to this file; its suffix tells the format."),
-    plots: Path = typer.Option(None, "--plots", metavar="FOLDER", help="Write speed-up and efficiency as PNG, SVG, PDF."),
+    plots: Path = typer.Option(
+        None, "--plots", metavar="FOLDER", help="Write speed-up and efficiency as PNG, SVG, PDF."
+    ),
 ) -> None:
     """Predict images/s, efficiency, time and hours of a job on many nodes, from least to most."""
     import os
@@ -57,7 +59,7 @@ def predict(
         _check_positive(option, value)
     chosen = chosen_format(format_, output)
     job = load_job(job_file, parse_changes(changes))
-    counts = _counts(nodes) if nodes else model.default_nodes(job)
+    counts = _counts(nodes) if nodes is not None else model.default_nodes(job)
     settings = load_settings()
     site = load_site(site_name or settings.site, settings.folder("sites"))
     partition, _ = model.place(job, site, counts)

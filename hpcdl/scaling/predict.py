@@ -83,7 +83,9 @@ def speed(
     if measured:
         run = min(measured, key=lambda run: run.ranks)
         device = f" on {run.device}" if run.device else ""
-        shared = "" if run.ranks == 1 else f"; its {run.ranks} ranks had an allreduce too, which counts here as computing"
+        shared = (
+            "" if run.ranks == 1 else f"; its {run.ranks} ranks had an allreduce too, which counts here as computing"
+        )
         return Speed(run.per_rank, f"{run.per_rank:,.6g} images/s of one rank{device}, measured ({run.folder}{shared})")
     wanted = (
         "Give a run of this job by --measured RUN (`hpcdl run JOB -n 1` makes one), or a rank's speed by "
@@ -102,7 +104,7 @@ def speed(
     return Speed(
         rate,
         f"ESTIMATE, nothing was measured: {rate:,.4g} images/s of one rank, {FRACTION:.0%} of the {peak / 1e12:,.4g} "
-        f"TFLOP/s of {model} in {precision}; a measured run (--measured) replaces it",
+        f"TFLOP/s of {model} in {precision}; small networks reach far less. A measured run (--measured) replaces it",
     )
 
 
@@ -238,19 +240,23 @@ def _paid(job: Job, site: Site, partition: Partition | None) -> tuple[str, float
     return ("core_hours", cores * resources.ranks_per_node) if cores and not whole else ("node_hours", 1)
 
 
+def _nodes(number: int) -> str:
+    return f"{number} node{'s' * (number != 1)}"
+
+
 def _warnings(job: Job, points: Sequence[Point]) -> list[str]:
     """What the numbers do not say: the recipe, the data, the job's time limit."""
     training, found = job.training, []
     claimed = job.ranks * training.batch_size
     if larger := [point for point in points if point.global_batch > claimed]:
         found.append(
-            f"warning: from {larger[0].nodes} nodes on a step takes {larger[0].global_batch:,} inputs and more, but the recipe "
-            f"is for {claimed:,} ({job.ranks} ranks of the job): the accuracy there is not known; a larger step wants "
+            f"warning: from {_nodes(larger[0].nodes)} on a step takes {larger[0].global_batch:,} inputs and more, but the recipe "
+            f"is for {claimed:,} (its own resources): the accuracy there is not known; a larger step wants "
             "another learning rate and warm-up (train.optimizer.scale, train.schedule)"
         )
     if empty := [point for point in points if not point.steps]:
         found.append(
-            f"warning: from {empty[0].nodes} nodes on one step takes more inputs ({empty[0].global_batch:,}) than an epoch has: "
+            f"warning: from {_nodes(empty[0].nodes)} on one step takes more inputs ({empty[0].global_batch:,}) than an epoch has: "
             "the job cannot run there"
         )
     limit_s = job.resources.time_s

@@ -1,24 +1,26 @@
 """What there is to compute and to send: from a job, its data, its network, and runs that were measured."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcdl.collector import settings
 from hpcdl.collector.runfolder import is_run_folder, read_run_folder
 from hpcdl.data import Data
 from hpcdl.errors import HpcdlError, JobFileError
 from hpcdl.job import Job
+from hpcdl.run import record
 from hpcdl.runlog import METRICS_FILE, read_events
 from hpcdl.train.data import SOURCES, load_dataset
 from hpcdl.train.models.catalogue import MODELS
+from hpcdl.train.quiet import without_notices
 
 BYTES = {"float32": 4, "float16": 2}
 """Of one gradient, by `train.horovod.wire`. bfloat16 arithmetic has float32 gradients."""
 
-SAME = ("train.model", "train.data", "train.batch_size", "train.precision", "train.micro_batches", "train.augment")
-"""What a measured run must have in common with the job: the beginnings of the keys on which its speed hangs."""
+SAME = ("model", "data", "batch_size", "micro_batches", "precision", "augment")
+"""The keys of `train:` on which the speed hangs: a measured run must have them in common with the job."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ def read_measured(folder: Path, job: Job, warn: Callable[[str], None]) -> Measur
     row = read_run_folder(folder, warn)
     if not row.images_per_s or not row.ranks:
         raise HpcdlError(f"--measured {folder}: this run measured no images/s; give one that trained for an epoch.")
-    wanted = settings.flat(job.model_dump(mode="json", exclude_none=True))
-    for key in sorted({*wanted, *row.settings}):
-        if key.startswith(SAME) and row.settings.get(key) != wanted.get(key):
+    theirs = _job_of(folder).training
+    for key in SAME:
+        found, wanted = getattr(theirs, key), getattr(job.training, key)
+        if found != wanted:
             raise HpcdlError(
-                f"--measured {folder}: its {key} is {row.settings.get(key)}, the job's is {wanted.get(key)}. Give a run of "
-                "this job; only the number of ranks, epochs and the like may differ."
+                f"--measured {folder}: its train.{key} is {found}, the job's is {wanted}. Give a run of this job; only the "
+                "number of ranks, epochs and the like may differ."
             )
     start = _run_start(folder)
     return Measured(
@@ -94,6 +97,13 @@ def read_measured(folder: Path, job: Job, warn: Callable[[str], None]) -> Measur
         _whole(start.get("parameters")),
         _whole(start.get("train_images")),
     )
+
+
+def _job_of(folder: Path) -> Job:
+    try:
+        return Job.model_validate(record.read(folder)["job"])
+    except (OSError, ValueError, KeyError):
+        raise HpcdlError(f"--measured {folder}: its {record.RECORD_FILE} holds no job of this version.") from None
 
 
 def _run_start(folder: Path) -> dict[str, Any]:
@@ -113,15 +123,13 @@ def _inputs(data: Data) -> tuple[int, tuple[int, ...], int, bool]:
     """Return the number of training inputs, the shape of one, the number of outputs, and whether it is a regression."""
     source = SOURCES.get(data.name)
     rendered = source is not None and "num_train" in source.options
-    asked = data.model_copy(update={"num_train": 1, "num_test": 1}) if rendered else data  # one tells its shape
-    found = load_dataset(asked)
+    few = {"num_train": 1, "num_test": 1, "num_classes": None}  # they tell the shape as well
+    found = load_dataset(data.model_copy(update=few) if rendered else data)
     images = len(found.train_inputs)
     if rendered and source is not None:
-        import inspect
-
         images = data.num_train or inspect.signature(source.load).parameters["num_train"].default
     shape = tuple(int(size) for size in found.train_inputs.shape[1:])
-    return images, shape, found.num_classes or len(found.target_names), found.num_classes is None
+    return images, shape, data.num_classes or found.num_classes or len(found.target_names), found.num_classes is None
 
 
 def _network(job: Job, shape: tuple[int, ...], outputs: int, regression: bool) -> tuple[int, int | None]:
@@ -131,13 +139,15 @@ def _network(job: Job, shape: tuple[int, ...], outputs: int, regression: bool) -
     if entry and not model.arguments and (entry.input_shape, entry.num_outputs) == (shape, outputs):
         return entry.parameters, entry.multiply_adds
     try:
-        from hpcdl.train.models.summary import summarize
+        with without_notices():
+            from hpcdl.train.models.summary import summarize
     except ImportError:
         size = "x".join(map(str, shape))
         raise JobFileError(
             f"train.model: the parameters of {model} with inputs of {size} are counted by building it, which needs Keras: "
             "pip install 'hpcdl[train]', or give a run of the job by --measured."
         ) from None
-    rows = summarize(model.name, model.arguments, shape, outputs, regression)
+    with without_notices():
+        rows = summarize(model.name, model.arguments, shape, outputs, regression)
     known = all(row.multiply_adds is not None for row in rows)
     return sum(row.parameters for row in rows), sum(row.multiply_adds or 0 for row in rows) if known else None
