@@ -34,7 +34,7 @@ def predict(
     format_: Format = typer.Option(None, "--format", help="As of hpcdl collect."),
     output: Path = typer.Option(None, "-o", "--output", help="Write to this file; its suffix tells the format."),
     plots: Path = typer.Option(
-        None, "--plots", metavar="FOLDER", help="Write speed-up and efficiency as PNG, SVG, PDF."
+        None, "--plots", metavar="FOLDER", help="Plot speed-up and efficiency: PNG, SVG and PDF."
     ),
 ) -> None:
     """Predict images/s, efficiency, time and hours of a job on many nodes, from least to most."""

@@ -1,8 +1,8 @@
 """The time of one data-parallel step: computing, and the allreduce of the gradients. Formulas alone.
 
-Each result is a bracket, the best and the worst that the model allows, and not one number: how much of an allreduce hides
-behind the backward pass, which algorithm the library chooses and how ranks of one node share the way out of it decide
-more than any third digit.
+Each result is a bracket, the best and the worst that the model allows, and not one number: how much of an allreduce
+hides behind the backward pass, which algorithm the library chooses and how the ranks of a node share the way out of it
+decide more than any third digit.
 """
 
 import math
@@ -61,14 +61,14 @@ def allreduces(gradient_bytes: int, buffer_bytes: int) -> int:
 def allreduce_s(step: Step, nodes: int, ranks_per_node: int, links: Links) -> Bracket:
     """Return the seconds that the allreduces of one step take over all ranks.
 
-    Every algorithm must send and receive 2 (p - 1) / p of the bytes on each of p members (P. Patarasuk, X. Yuan, Journal
-    of Parallel and Distributed Computing 69:117, 2009).
+    Every algorithm must send and receive 2 (p - 1) / p of the bytes on each of p members (P. Patarasuk, X. Yuan,
+    Journal of Parallel and Distributed Computing 69:117, 2009).
 
-    - Most: one ring through all p ranks. All bytes pass the slowest link, and a buffer takes 2 (p - 1) messages one after
-      the other. A ring through the nodes in their order leaves each node once, so that its ranks do not share the cards.
-    - Least: nodes reduce inside first, so that the network carries 2 (n - 1) / n of the bytes for n nodes, at the same time
-      as the inside of a node its own; 2 log2 p messages, as in Rabenseifner's algorithm (R. Thakur, R. Rabenseifner,
-      W. Gropp, International Journal of High Performance Computing Applications 19:49, 2005).
+    - Most: one ring through all p ranks. All bytes pass the slowest link, and a buffer takes 2 (p - 1) messages one
+      after the other. A ring through the nodes in their order leaves each node once: its ranks do not share the cards.
+    - Least: nodes reduce inside first, so that the network carries 2 (n - 1) / n of the bytes for n nodes, at the same
+      time as the inside of a node its own; 2 log2 p messages, as in Rabenseifner's algorithm (R. Thakur,
+      R. Rabenseifner, W. Gropp, International Journal of High Performance Computing Applications 19:49, 2005).
     """
     ranks = nodes * ranks_per_node
     if ranks == 1:
