@@ -128,7 +128,7 @@ def test_runs_on_more_ranks_stand_beside_the_prediction(folder):
 def test_only_a_run_on_many_ranks_says_that_its_allreduce_counts_as_computing(folder):
     run_of(folder, "two", 2, 7500.0)
     printed = predict("mlp.yaml", "--site", "./plain.yaml", "--measured", "runs/two", "--nodes", 1)
-    assert "3,750 images/s of one rank, measured (runs/two; its 2 ranks had an allreduce too" in printed
+    assert "3,750 images/s of one rank, measured (runs/two; the allreduce of its 2 ranks counts here" in printed
 
 
 def test_an_estimate_says_that_it_is_one(folder):

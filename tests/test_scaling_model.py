@@ -101,10 +101,10 @@ VGG16, INCEPTION_V3, RESNET_101 = 138_357_544, 23_851_784, 44_549_160
     ],
 )
 def test_what_horovod_published_lies_in_the_bracket(servers, parameters, images_per_s, published):
-    """4 Pascal GPUs a server, 25 Gbit/s RoCE, batch 64: 512 GPUs (docs/benchmarks.rst of Horovod), 128 (its README of 2017).
+    """4 Pascal GPUs a server, 25 Gbit/s RoCE, batch 64: 512 GPUs (Horovod's docs/benchmarks.rst), 128 (README of 2017).
 
-    Images/s of a P100 with batch 64: the benchmarks page of TensorFlow 1 (142 and 154); ResNet-101 is not there, so that
-    it is Horovod's own example of 16 GPUs, 1656.82 images/s.
+    Images/s of a P100 with batch 64: the benchmarks page of TensorFlow 1 (142 and 154); ResNet-101 is not there, so
+    that it is Horovod's own example of 16 GPUs, 1656.82 images/s.
     """
     bytes_ = 4 * parameters
     step = Step(64 / images_per_s, bytes_, allreduces(bytes_, 128 * 2**20), wait_s=0.001)

@@ -19,8 +19,8 @@ FLOPS = 6
 backward."""
 
 LATENCY_S = Bracket(2.7e-6, 14e-6)
-"""Where it is not known: what NCCL's own model takes for one step over a network, from its protocol for small messages to
-that for large ones (NVIDIA/nccl, src/graph/tuning.cc, hwLat)."""
+"""Where it is not known: what NCCL's own model takes for one step over a network, from its protocol for small messages
+to that for large ones (NVIDIA/nccl, src/graph/tuning.cc, hwLat)."""
 
 BUFFER_MIB = 128.0
 CYCLE_MS = 1.0
@@ -83,10 +83,8 @@ def speed(
     if measured:
         run = min(measured, key=lambda run: run.ranks)
         device = f" on {run.device}" if run.device else ""
-        shared = (
-            "" if run.ranks == 1 else f"; its {run.ranks} ranks had an allreduce too, which counts here as computing"
-        )
-        return Speed(run.per_rank, f"{run.per_rank:,.6g} images/s of one rank{device}, measured ({run.folder}{shared})")
+        among = f"; the allreduce of its {run.ranks} ranks counts here as computing" if run.ranks > 1 else ""
+        return Speed(run.per_rank, f"{run.per_rank:,.6g} images/s of one rank{device}, measured ({run.folder}{among})")
     wanted = (
         "Give a run of this job by --measured RUN (`hpcdl run JOB -n 1` makes one), or a rank's speed by "
         "--images-per-second."
@@ -124,9 +122,9 @@ def links(
     bandwidth = bandwidth_gb_per_s or known.gb_per_s
     if not bandwidth:
         raise SiteError(
-            f"site {site.name}: its profile does not say how fast its network is. Give --bandwidth, the GB/s that a node "
-            "sends with all its network cards together (12.5 for one card of 100 Gbit/s), and --latency in microseconds if "
-            "you know it."
+            f"site {site.name}: its profile does not say how fast its network is. Give --bandwidth, the GB/s that a "
+            "node sends with all its network cards together (12.5 for one card of 100 Gbit/s), and --latency in "
+            "microseconds if you know it."
         )
     source = "--bandwidth" if bandwidth_gb_per_s else f"{known.source}, as of {known.as_of}"
     latency = latency_us or known.latency_us
@@ -191,8 +189,9 @@ def predict(
     notes = [
         f"compute: {one_rank.told}",
         f"gradients: {work.parameters:,} x {wire.wire} = {gradient_bytes / 1e6:,.4g} MB a step; network: {network[1]}",
-        "from the least (one ring, nothing of the allreduce hidden) to the most (reduced inside nodes first, hidden behind "
-        "the whole backward pass); hpcdl's trainer reduces all gradients together after the backward pass: expect the least",
+        "from the least (one ring, nothing of the allreduce hidden) to the most (reduced inside nodes first, hidden "
+        "behind the whole backward pass); hpcdl's trainer reduces all gradients together after the backward pass: expect "
+        "the least",
         *([f"warning: {refusal}"] if refusal else []),
         *_warnings(job, points),
     ]
@@ -248,16 +247,16 @@ def _warnings(job: Job, points: Sequence[Point]) -> list[str]:
     """What the numbers do not say: the recipe, the data, the job's time limit."""
     training, found = job.training, []
     claimed = job.ranks * training.batch_size
-    if larger := [point for point in points if point.global_batch > claimed]:
+    if larger := next((point for point in points if point.global_batch > claimed), None):
         found.append(
-            f"warning: from {_nodes(larger[0].nodes)} on a step takes {larger[0].global_batch:,} inputs and more, but the recipe "
-            f"is for {claimed:,} (its own resources): the accuracy there is not known; a larger step wants "
+            f"warning: from {_nodes(larger.nodes)} on a step takes {larger.global_batch:,} inputs and more, but the "
+            f"recipe is for {claimed:,} (the job's own resources): the accuracy there is not known; a larger step wants "
             "another learning rate and warm-up (train.optimizer.scale, train.schedule)"
         )
-    if empty := [point for point in points if not point.steps]:
+    if empty := next((point for point in points if not point.steps), None):
         found.append(
-            f"warning: from {_nodes(empty[0].nodes)} on one step takes more inputs ({empty[0].global_batch:,}) than an epoch has: "
-            "the job cannot run there"
+            f"warning: from {_nodes(empty.nodes)} on one step takes more inputs ({empty.global_batch:,}) than an epoch "
+            "has: the job cannot run there"
         )
     limit_s = job.resources.time_s
     if longer := [point for point in points if point.time_s and point.time_s.most > limit_s]:

@@ -1,6 +1,7 @@
 """A prediction as a table in every format of `hpcdl collect`, and as plots."""
 
 from collections.abc import Callable
+from typing import Any
 
 from hpcdl.collector.columns import EMPTY, cell, duration
 from hpcdl.collector.records import Record
@@ -20,8 +21,8 @@ COLUMNS: dict[str, str] = {
     "hours": "float: GPU, core or node hours that the training takes",
     "measured_images_per_s": "float, images/s: of a run on so many ranks; null where none was given",
 }
-"""What a prediction tells of each number of nodes. Those from `images_per_s` to `hours` are two columns each, `_least` and
-`_most`; `hours` is called gpu_hours, core_hours or node_hours."""
+"""What a prediction tells of each number of nodes. Those from `images_per_s` to `hours` are two columns each, `_least`
+and `_most`; `hours` is called gpu_hours, core_hours or node_hours."""
 
 UNITS = {"gpu_hours": "GPU hours", "core_hours": "core hours", "node_hours": "node hours"}
 
@@ -30,7 +31,7 @@ def table(prediction: Prediction) -> Table:
     """Return the prediction as a table."""
     records = []
     for point in prediction.points:
-        values = {
+        values: dict[str, Any] = {
             "nodes": point.nodes,
             "ranks": point.ranks,
             "global_batch_size": point.global_batch,

@@ -85,8 +85,8 @@ def read_measured(folder: Path, job: Job, warn: Callable[[str], None]) -> Measur
         found, wanted = getattr(theirs, key), getattr(job.training, key)
         if found != wanted:
             raise HpcdlError(
-                f"--measured {folder}: its train.{key} is {found}, the job's is {wanted}. Give a run of this job; only the "
-                "number of ranks, epochs and the like may differ."
+                f"--measured {folder}: its train.{key} is {found}, the job's is {wanted}. Give a run of this job; only "
+                "the number of ranks, epochs and the like may differ."
             )
     start = _run_start(folder)
     return Measured(
@@ -144,8 +144,8 @@ def _network(job: Job, shape: tuple[int, ...], outputs: int, regression: bool) -
     except ImportError:
         size = "x".join(map(str, shape))
         raise JobFileError(
-            f"train.model: the parameters of {model} with inputs of {size} are counted by building it, which needs Keras: "
-            "pip install 'hpcdl[train]', or give a run of the job by --measured."
+            f"train.model: the parameters of {model} with inputs of {size} are counted by building it, which needs "
+            "Keras: pip install 'hpcdl[train]', or give a run of the job by --measured."
         ) from None
     with without_notices():
         rows = summarize(model.name, model.arguments, shape, outputs, regression)
