@@ -1,6 +1,7 @@
 """`hpcdl predict` as a person calls it: its table, where its numbers come from, what it warns of and refuses."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,11 @@ from typer.testing import CliRunner
 from hpcdl import runlog
 from hpcdl.cli import app
 from hpcdl.errors import HpcdlError, JobFileError, SiteError
+from hpcdl.scaling.table import COLUMNS
 
 GOLDEN = Path(__file__).parent / "golden" / "predict-vgg16.md"
-VGG16 = """\
-name: vgg16
-resources: {nodes: 16, ranks_per_node: 4, gpus_per_node: 4, time: "12:00:00"}
-train:
-  model: vgg16
-  data: {name: synthetic, shape: [224, 224, 3], num_classes: 1000, num_train: 1281167}
-  epochs: 90
-  batch_size: 64
-"""
+PAGE = (Path(__file__).parent.parent / "docs" / "scaling.md").read_text()
+VGG16, PRINTED = re.search(r"```yaml\n(.*?)```.*?```text\n(.*?)```", PAGE, re.DOTALL).groups()
 MLP = """\
 name: mlp
 resources: {nodes: 1, ranks_per_node: 2, cores_per_rank: 4, time: "00:10:00"}
@@ -73,6 +68,20 @@ def test_the_table_of_a_job_on_512_gpus(folder):
     options = ["vgg16.yaml", "--site", "juwels-booster", "--images-per-second", 154, "--nodes", "1,2,16,128,512"]
     predict(*options, "-o", "table.md")
     assert (folder / "table.md").read_text() == GOLDEN.read_text()
+
+
+def test_the_page_shows_what_the_command_prints(folder):
+    options = ["vgg16.yaml", "--site", "juwels-booster", "--images-per-second", 154]
+    assert predict(*options, "--nodes", "1,2,16,128") == PRINTED
+
+
+def test_the_columns_are_the_documented_ones(folder):
+    (row,) = rows("vgg16.yaml", "--site", "juwels-booster", "--images-per-second", 154, "--nodes", 1)
+    brackets = {"images_per_s", "efficiency", "time_s", "allreduce", "hours"}
+    named = [f"{name}_{end}" for name in COLUMNS for end in ("least", "most") if name in brackets]
+    plain = [name for name in COLUMNS if name not in brackets]
+    assert sorted(row) == sorted(name.replace("hours", "gpu_hours") for name in [*named, *plain])
+    assert dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", PAGE, re.MULTILINE)) == COLUMNS
 
 
 def test_each_number_by_hand(folder):

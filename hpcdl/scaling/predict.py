@@ -190,8 +190,8 @@ def predict(
         f"compute: {one_rank.told}",
         f"gradients: {work.parameters:,} x {wire.wire} = {gradient_bytes / 1e6:,.4g} MB a step; network: {network[1]}",
         "from the least (one ring, nothing of the allreduce hidden) to the most (reduced inside nodes first, hidden "
-        "behind the whole backward pass); hpcdl's trainer reduces all gradients together after the backward pass: expect "
-        "the least",
+        "behind the whole backward pass); hpcdl's trainer reduces all gradients at once after the backward pass: "
+        "expect the least",
         *([f"warning: {refusal}"] if refusal else []),
         *_warnings(job, points),
     ]
@@ -250,7 +250,7 @@ def _warnings(job: Job, points: Sequence[Point]) -> list[str]:
     if larger := next((point for point in points if point.global_batch > claimed), None):
         found.append(
             f"warning: from {_nodes(larger.nodes)} on a step takes {larger.global_batch:,} inputs and more, but the "
-            f"recipe is for {claimed:,} (the job's own resources): the accuracy there is not known; a larger step wants "
+            f"recipe is for {claimed:,} (the job's own resources): the accuracy there is not known; it wants "
             "another learning rate and warm-up (train.optimizer.scale, train.schedule)"
         )
     if empty := next((point for point in points if not point.steps), None):

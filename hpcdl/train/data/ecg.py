@@ -1,14 +1,18 @@
 """`ecg`: rendered signals like one lead of an electrocardiogram, of five rhythms whose truth is known.
 
-Each is 10 s at 100 samples a second, in millivolt, as the records of PTB-XL (P. Wagner et al., Scientific Data 7:154,
-2020). A beat is a sum of Gaussian waves P, Q, R, S, T, as in ECGSYN (P. McSharry et al., IEEE Transactions on
-Biomedical Engineering 50:289, 2003). They are for teaching and tests: a network that knows them knows no patient.
+Each is 10 s at 100 samples a second, in millivolt, as the records of PTB-XL in their smaller form (P. Wagner et al.,
+Scientific Data 7:154, 2020). A beat is a sum of Gaussian waves P, Q, R, S, T, after the idea of ECGSYN (P. McSharry
+et al., IEEE Transactions on Biomedical Engineering 50:289, 2003), whose differential equations are not used. The
+signals are for teaching and tests: a network that knows them knows no patient.
 
-Where the numbers are from: rates of a normal rhythm (60 to 100 beats a minute), of bradycardia and tachycardia, PR
-interval (120 to 200 ms), QRS (below 120 ms, in premature ventricular beats above) and heights of the waves:
-A. Goldberger et al., Goldberger's Clinical Electrocardiography, 9th edition, 2017; the QT interval grows with the root
-of the RR interval: H. Bazett, Heart 7:353, 1920; fibrillatory waves of 4 to 9 Hz: A. Bollmann et al., Europace 8:911,
-2006.
+Where the numbers are from, as far as they are from anywhere:
+- 60 to 100 beats a minute are a normal rate, fewer bradycardia, more tachycardia; PR interval 120 to 200 ms, QRS below
+  120 ms (premature ventricular beats have more), P below 0.25 mV: any introduction to the electrocardiogram.
+- The QT interval grows with the root of the RR interval: H. Bazett, Heart 7:353, 1920.
+- In fibrillation there is no P wave; 4.4 to 6.8 Hz of its waves were measured by S. Petrutiu et al., Journal of
+  Electrocardiology 40:155, 2007, while textbooks give an atrial rate of 350 to 600 a minute, 6 to 10 Hz; here it is
+  4 to 9 Hz.
+- All other heights, widths and variations are our choice, of a plausible size, and not measured anywhere.
 """
 
 import numpy as np
