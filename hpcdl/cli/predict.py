@@ -42,6 +42,7 @@ def predict(
 
     from hpcdl.cli.run import TRAINING_VARIABLES
     from hpcdl.job import load_job, parse_changes
+    from hpcdl.scaling import known
     from hpcdl.scaling import predict as model
     from hpcdl.scaling.table import plots as drawn
     from hpcdl.scaling.table import table
@@ -62,13 +63,13 @@ def predict(
     counts = _counts(nodes) if nodes is not None else model.default_nodes(job)
     settings = load_settings()
     site = load_site(site_name or settings.site, settings.folder("sites"))
-    partition, _ = model.place(job, site, counts)
-    network = model.links(site, partition, bandwidth, latency, inner)
+    place = known.find_place(job, site, counts)
+    network = known.network(place, bandwidth, latency, inner)
     runs = [read_measured(folder, job, warn) for folder in measured]
     os.environ.update({name: value for name, value in TRAINING_VARIABLES.items() if name not in os.environ})
     work = workload(job, runs)
-    one_rank = model.speed(job, site, partition, work, images_per_s, runs)
-    prediction = model.predict(job, site, counts, work, one_rank, network, runs)
+    one_rank = known.speed(job, place, work, images_per_s, runs)
+    prediction = model.predict(job, place, counts, work, one_rank, network, runs)
     if output:
         write_table(output, table(prediction), chosen)
     else:

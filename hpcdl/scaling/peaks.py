@@ -11,9 +11,9 @@ PEAKS: dict[str, dict[str, float]] = {
     "GH200": {"float32": 494, "float16": 989, "bfloat16": 989},
     "MI250X": {"float32": 47.9, "float16": 191.5, "bfloat16": 191.5},
 }
-"""TFLOP/s of one GPU as Slurm counts it (half a board for K80 and MI250X), from the data sheets of NVIDIA and AMD,
-without sparsity: vector units on K80 and P100; tensor cores on V100 for float16 and from A100 on for all, float32 as
-TF32, which is what TensorFlow takes there; matrix units on MI250X."""
+"""TFLOP/s of one GPU as Slurm counts it (half a board for K80 and MI250X), from the data sheets of NVIDIA and AMD (SXM
+boards), without sparsity: vector units on K80 and P100; tensor cores on V100 for float16 and from A100 on for all,
+float32 as TF32, which is what TensorFlow takes there; matrix units on MI250X."""
 
 FRACTION = 0.25
 """The part of the peak that the training of a convolutional network is taken to reach: what ResNet-50 reached on a V100
