@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,15 @@ def test_what_cannot_be_predicted_is_one_sentence(options, error, sentence, fold
         predict("mlp.yaml", *site, *options)
     assert "\n" not in str(caught.value)
     assert not (folder / "table.docx").exists()
+
+
+def test_a_network_that_must_be_built_needs_keras_or_a_run(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hpcdl.train.models.summary", None)
+    options = ["mlp.yaml", "--site", "./plain.yaml", "--nodes", 1, "--set", "train.model={name: mlp, hidden: 64}"]
+    with pytest.raises(JobFileError, match=r"the parameters of mlp\(hidden=64\) with inputs of 28x28x1 .* needs Keras"):
+        predict(*options, "--images-per-second", 5000)
+    run_of(folder, "one", 1, 4000.0, model={"name": "mlp", "hidden": 64})
+    assert "gradients: 1,000 x float32" in predict(*options, "--measured", "runs/one")
 
 
 def test_a_gpu_without_a_known_peak_needs_a_measurement(folder):

@@ -81,7 +81,8 @@ def predict(
     points = [_point(count, job, work, step, network.links, paid, measured) for count in sorted(set(nodes))]
     notes = [
         f"compute: {one_rank.told}",
-        f"gradients: {work.parameters:,} x {wire.wire} = {gradient_bytes / 1e6:,.4g} MB a step; network: {network.told}",
+        f"gradients: {work.parameters:,} x {wire.wire} = {gradient_bytes / 1e6:,.4g} MB a step",
+        f"network: {network.told}",
         "from the least (one ring, nothing of the allreduce hidden) to the most (reduced inside nodes first, hidden "
         "behind the whole backward pass); hpcdl's trainer reduces all gradients at once after the backward pass: "
         "expect the least",
