@@ -164,6 +164,26 @@ def test_the_partition_s_network_comes_before_the_site_s(folder):
     )
 
 
+def test_options_come_before_the_profile(folder):
+    options = ["mlp.yaml", "--site", "./plain.yaml", "--images-per-second", 10, "--nodes", 2]
+    assert "network: 2 GB/s of a node (a manual, as of 2026-01), 4 GB/s inside a node, 10 us a message" in predict(
+        *options
+    )
+    given = ["--bandwidth", 3, "--latency", 5, "--node-bandwidth", 7]
+    assert "network: 3 GB/s of a node (--bandwidth), 7 GB/s inside a node, 5 us a message" in predict(*options, *given)
+
+
+def test_a_time_limit_within_the_bracket_is_told(folder):
+    """200 steps of 10 ms are 2 s at best, 2.3 s at worst."""
+    options = ["mlp.yaml", "--site", "./plain.yaml", "--images-per-second", 5000, "--nodes", 2]
+    options += ["--set", "train.epochs=5", "--set"]
+    (row,) = rows(*options, "resources.time=00:00:02")
+    assert row["time_s_least"] == pytest.approx(2)
+    assert 2 < row["time_s_most"] < 3
+    assert "on 2 nodes the job may need more" in predict(*options, "resources.time=00:00:02")
+    assert "may need more" not in predict(*options, "resources.time=00:00:03")
+
+
 def test_warnings_for_the_recipe_the_data_the_limits(folder):
     printed = predict("mlp.yaml", "--site", "./plain.yaml", "--images-per-second", 5, "--nodes", "1,2,64,128")
     assert "from 2 nodes on a step takes 200 inputs and more, but the recipe is for 100" in printed

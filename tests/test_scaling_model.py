@@ -47,6 +47,8 @@ def test_a_ring_waits_for_each_rank_and_the_best_algorithm_for_the_logarithm():
     assert allreduce_s(Step(1.0, 0), 64, 8, Links(1.0, Bracket(1e-6, 1e-6))) == Bracket(
         pytest.approx(18e-6), pytest.approx(1022e-6)
     )
+    # Three ranks need as many rounds as four.
+    assert allreduce_s(Step(1.0, 0), 3, 1, Links(1.0, Bracket(1.0, 1.0))) == Bracket(4.0, 4.0)
 
 
 def test_one_rank_never_communicates():
