@@ -173,6 +173,13 @@ def test_options_come_before_the_profile(folder):
     assert "network: 3 GB/s of a node (--bandwidth), 7 GB/s inside a node, 5 us a message" in predict(*options, *given)
 
 
+def test_one_node_needs_no_network(folder):
+    options = ["mlp.yaml", "--site", "local", "--images-per-second", 5000, "--node-bandwidth", 4, "--nodes"]
+    assert "network: 4 GB/s inside the node, 2.7 to 14 us" in predict(*options, 1)
+    with pytest.raises(SiteError, match="does not say how fast its network is"):
+        predict(*options, "1,2")
+
+
 def test_a_time_limit_within_the_bracket_is_told(folder):
     """200 steps of 10 ms are 2 s at best, 2.3 s at worst."""
     options = ["mlp.yaml", "--site", "./plain.yaml", "--images-per-second", 5000, "--nodes", 2]

@@ -64,7 +64,7 @@ def predict(
     settings = load_settings()
     site = load_site(site_name or settings.site, settings.folder("sites"))
     place = known.find_place(job, site, counts)
-    network = known.network(place, bandwidth, latency, inner)
+    network = known.network(place, counts, bandwidth, latency, inner)
     runs = [read_measured(folder, job, warn) for folder in measured]
     os.environ.update({name: value for name, value in TRAINING_VARIABLES.items() if name not in os.environ})
     work = workload(job, runs)

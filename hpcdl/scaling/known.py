@@ -102,6 +102,7 @@ def speed(job: Job, place: Place, work: Workload, given: float | None, measured:
 
 def network(
     place: Place,
+    nodes: Sequence[int],
     bandwidth_gb_per_s: float | None = None,
     latency_us: float | None = None,
     inner_gb_per_s: float | None = None,
@@ -113,6 +114,12 @@ def network(
     """
     site, partition = place.site, place.partition
     known = (partition and partition.network) or site.network or Interconnect()
+    latency = latency_us or known.latency_us
+    inner = inner_gb_per_s or known.inner_gb_per_s
+    latency_s = Bracket(latency * 1e-6, latency * 1e-6) if latency else LATENCY_S
+    latency_told = f"{latency:g} us a message" if latency else "2.7 to 14 us a message (not known; NCCL's own model)"
+    if inner and max(nodes) == 1:  # nothing leaves the node
+        return Network(Links(inner * 1e9, latency_s, inner * 1e9), f"{inner:g} GB/s inside the node, {latency_told}")
     bandwidth = bandwidth_gb_per_s or known.gb_per_s
     if not bandwidth:
         raise SiteError(
@@ -121,10 +128,7 @@ def network(
             "microseconds if you know it."
         )
     source = "--bandwidth" if bandwidth_gb_per_s else f"{known.source}, as of {known.as_of}"
-    latency = latency_us or known.latency_us
-    inner = inner_gb_per_s or known.inner_gb_per_s
-    latency_s = Bracket(latency * 1e-6, latency * 1e-6) if latency else LATENCY_S
     told = f"{bandwidth:g} GB/s of a node ({source})"
     told += f", {inner:g} GB/s inside a node" if inner else ", inside a node not known"
-    told += f", {latency:g} us a message" if latency else ", 2.7 to 14 us a message (not known; NCCL's own model)"
-    return Network(Links(bandwidth * 1e9, latency_s, inner * 1e9 if inner else None), told)
+    links = Links(bandwidth * 1e9, latency_s, inner * 1e9 if inner else None)
+    return Network(links, f"{told}, {latency_told}")
