@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ COUNT = b" 0123456789"
 MOST_MOULDS = 4
 WORTH = 0.02
 """Part of the pieces of a block for which another mould is looked for."""
+MEMORY = 8 << 20
+"""Bytes, more than all arrays of a block."""
 WORD = 8
 ANY = bytes(range(256))
 BACKSPACE, NEWLINE, RETURN = b"\b\n\r"
@@ -142,6 +144,7 @@ class Skimmer:
         """
         import numpy as np
 
+        _keep_memory()
         data = np.frombuffer(block, np.uint8, size)
         newlines = data == NEWLINE
         returns, backspaces = block.find(b"\r", 0, size) >= 0, block.find(b"\b", 0, size) >= 0
@@ -189,6 +192,19 @@ class Skimmer:
             if new is None or new in self._moulds or new in tried:
                 return bars
             tried = [new]
+
+
+@cache
+def _keep_memory() -> None:
+    """Let this process keep the memory of the arrays of one block for those of the next.
+
+    glibc gives a freed piece back to the system when it is larger than the largest one that was freed so far, and the
+    end of its heap when that is twice as large (mallopt(3), M_MMAP_THRESHOLD). Every page that comes back from there is
+    a fault: half of the time that skimming takes. So one large array, never touched, is made and freed.
+    """
+    import numpy as np
+
+    np.empty(MEMORY, np.uint8)
 
 
 def _between(breaks: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
