@@ -104,7 +104,7 @@ def collect(
         return  # this rank has read for rank 0, which prints
 
     def read(quiet: bool = False) -> "list[Row]":
-        return read_rows(paths, pattern, dialect, sacct, quiet, index, jobs, executor)
+        return read_rows(paths, pattern, dialect, sacct, quiet, index, jobs, executor, epochs)
 
     if watch:
         _watch(read, request, interval_s)
@@ -134,6 +134,7 @@ def read_rows(
     index: bool = True,
     jobs: int | None = None,
     executor: "Executor | None" = None,
+    epochs: bool = True,
 ) -> "list[Row]":
     """Return the rows of the runs under `paths`, with what Slurm's accounting adds.
 
@@ -146,7 +147,7 @@ def read_rows(
     tell: Callable[[str], None] = (lambda text: None) if quiet else warn
     if not paths:
         raise CollectError("nothing to collect; give logs, run folders, or folders that hold some, such as runs/.")
-    rows = collect_rows(paths, tell, pattern, dialect, index, jobs or parallel.usable_cores(), executor)
+    rows = collect_rows(paths, tell, pattern, dialect, index, jobs or parallel.usable_cores(), executor, epochs)
     if not rows:
         raise CollectError(f"no run found in {', '.join(map(str, paths))}; give logs, run folders, or folders of them.")
     if sacct is not False:

@@ -6,7 +6,10 @@ at once, by numpy; what it passes over is exactly what reading state by state wo
 """
 
 import re
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -32,7 +35,10 @@ COUNT = b" 0123456789"
 MOST_MOULDS = 4
 WORTH = 0.02
 """Part of the pieces of a block for which another mould is looked for."""
+MEMORY = 8 << 20
+"""Bytes, more than all arrays of a block."""
 WORD = 8
+ANY = bytes(range(256))
 BACKSPACE, NEWLINE, RETURN = b"\b\n\r"
 
 
@@ -51,7 +57,8 @@ def state(piece: bytes) -> tuple[bytes, bool] | None:
     return None
 
 
-class Mould(NamedTuple):
+@dataclass(frozen=True)
+class Mould:
     """What the states of one bar have in common. A piece that fits has the same `state`, and is not full."""
 
     literals: tuple[tuple[int, bytes], ...]
@@ -60,17 +67,34 @@ class Mould(NamedTuple):
     """Where the count of steps (or the percentage) stands: spaces, then digits."""
     full: bytes = b""
     """How the count of a full bar ends."""
-    ends: bytes = b""
-    """The last byte is one of these, where there are any."""
-    never: bytes = b""
-    """The last byte is none of these."""
-    longest: int | None = None
+    lasts: bytes = ANY
+    """The last byte is one of these."""
+    longest: int = sys.maxsize
     """Its bytes are fewer."""
 
     @property
     def shortest(self) -> int:
         """Its bytes are no fewer."""
         return max(offset + len(literal) for offset, literal in self.literals)
+
+    @cached_property
+    def words(self) -> "list[tuple[np.uint64, np.uint64]]":
+        """The literals by the words of a piece: which bits of a word are theirs, and what these must be."""
+        import numpy as np
+
+        mask = bytearray(-(-self.shortest // WORD) * WORD)
+        bits = bytearray(mask)
+        for offset, literal in self.literals:
+            mask[offset : offset + len(literal)] = b"\xff" * len(literal)
+            bits[offset : offset + len(literal)] = literal
+        return list(zip(np.frombuffer(mask, "<u8"), np.frombuffer(bits, "<u8"), strict=True))
+
+    @cached_property
+    def may_end(self) -> "np.ndarray":
+        """Whether the last byte may be this, for every byte: bool, shape (256,)."""
+        import numpy as np
+
+        return np.isin(np.arange(256), list(self.lasts))
 
 
 def mould(piece: bytes) -> Mould | None:
@@ -84,9 +108,9 @@ def mould(piece: bytes) -> Mould | None:
         if match := KERAS_2.match(piece):
             slash = piece.index(b"/")
             total = (slash, piece[slash : match.end()])
-            found = Mould((total, inside), (0, slash), ends=INSIDE_ENDS, longest=LONGEST)
+            found = Mould((total, inside), (0, slash), lasts=INSIDE_ENDS, longest=LONGEST)
         elif piece[:1] not in (b" ", *(b"%d" % digit for digit in range(10))):
-            found = Mould(((0, piece[:1]), inside), ends=INSIDE_ENDS, longest=LONGEST)
+            found = Mould(((0, piece[:1]), inside), lasts=INSIDE_ENDS, longest=LONGEST)
     elif key.startswith(HEAVY) and (match := KERAS_3.match(piece)):
         start, slash = len(match[1].rstrip(b" ")), match.end(2)
         literals = ((0, piece[:start]), (slash, piece[slash : match.end()]), (piece.index(HEAVY), HEAVY))
@@ -96,7 +120,7 @@ def mould(piece: bytes) -> Mould | None:
         if not BEGINS_AS_KERAS_3.match(label) and bar - len(label) >= len(b"100"):
             found = Mould(((0, label), (bar, PERCENT)), (len(label), bar), b"100", b"]")
     elif piece[len(key) : len(key) + 1] == b"[":
-        found = Mould(((0, key + b"["),), never=b"]")
+        found = Mould(((0, key + b"["),), lasts=ANY.replace(b"]", b""))
     if found and (found.steps[1] - found.steps[0] > WORD or found.shortest > LONGEST):
         return None
     return found
@@ -108,7 +132,7 @@ class Skimmer:
     def __init__(self) -> None:
         self._moulds: list[Mould] = []
 
-    def passages(self, block: bytes, size: int) -> Iterator[tuple[int, int, int]]:
+    def passages(self, block: bytes | bytearray, size: int) -> Iterator[tuple[int, int, int]]:
         """Yield what must be read of a block: its start, its end, and the lines that end in what is left out before it.
 
         Left out are states of a bar that are followed by another of the same bar, but for those at the start of a line
@@ -120,6 +144,7 @@ class Skimmer:
         """
         import numpy as np
 
+        _keep_memory()
         data = np.frombuffer(block, np.uint8, size)
         newlines = data == NEWLINE
         returns, backspaces = block.find(b"\r", 0, size) >= 0, block.find(b"\b", 0, size) >= 0
@@ -129,51 +154,70 @@ class Skimmer:
             breaks = breaks | (data == BACKSPACE)
         starts, ends = (_between_rows if backspaces else _between)(breaks)
         bars = self._bars(block, View(data, starts, ends))
-        dropped = (bars[:-1] == bars[1:]) & (bars[:-1] != 0)
+        edged = np.zeros(len(bars) + 1, bool)
+        dropped = edged[1:-1]  # all but the last piece, between two that are not dropped
+        np.equal(bars[:-1], bars[1:], out=dropped)
+        dropped &= bars[:-1] != 0
         if drawn_over:
             dropped &= (data[ends[:-1]] == NEWLINE) | (data[starts[:-1] - 1] != NEWLINE)
             dropped[:1] = False
-        runs = np.flatnonzero(np.diff(dropped, prepend=False, append=False)).reshape(-1, 2)
+        runs = np.flatnonzero(edged[:-1] != edged[1:]).reshape(-1, 2)
         at = lines = 0
         for start, stop in starts[runs].tolist():
             yield at, start, lines
             at, lines = stop, int(np.count_nonzero(newlines[start:stop]))
         yield at, size, lines
 
-    def _bars(self, block: bytes, view: "View") -> "np.ndarray":
+    def _bars(self, block: bytes | bytearray, view: "View") -> "np.ndarray":
         """Return which bar each piece is a state of, as a number from 1; 0 where none is known."""
         import numpy as np
 
         # Then a piece may be a state of that kind, whatever else it looks like. One byte is found ten times as fast.
         only_inside = b"T" in block and INSIDE in block
         bars = np.zeros(len(view.starts), np.uint8)
+        left = np.arange(len(bars))
         tried, self._moulds = self._moulds, []
         while True:
             for shape in tried:
-                if shape.longest or not only_inside:
-                    fits = view.fits(shape)
+                if shape.longest == LONGEST or not only_inside:
+                    fits = View(view.data, view.starts[left], view.ends[left]).fits(shape)
                     if fits.any():
                         self._moulds.append(shape)
-                        bars[: len(fits)][fits] = len(self._moulds)
-            left = np.flatnonzero(bars == 0)
+                        bars[left[: len(fits)][fits]] = len(self._moulds)
+                        left = np.flatnonzero(bars == 0)
             if len(self._moulds) >= MOST_MOULDS or len(left) <= len(bars) * WORTH:
                 return bars
             middle = left[len(left) // 2]
-            new = mould(block[view.starts[middle] : view.ends[middle]])
+            new = mould(bytes(block[view.starts[middle] : view.ends[middle]]))
             if new is None or new in self._moulds or new in tried:
                 return bars
             tried = [new]
+
+
+@cache
+def _keep_memory() -> None:
+    """Let this process keep the memory of the arrays of one block for those of the next.
+
+    glibc gives a freed piece back to the system when it is larger than the largest one that was freed so far, and the
+    end of its heap when that is twice as large (mallopt(3), M_MMAP_THRESHOLD). Every page that comes back from there is
+    a fault: half of the time that skimming takes. So one large array, never touched, is made and freed.
+    """
+    import numpy as np
+
+    np.empty(MEMORY, np.uint8)
 
 
 def _between(breaks: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
     """Return where the pieces between breaks start and end; there are no empty ones."""
     import numpy as np
 
-    ends = np.flatnonzero(breaks)
-    starts = np.concatenate(([0], ends + 1))
-    ends = np.append(ends, len(breaks))
+    found = np.flatnonzero(breaks)
+    starts, ends = np.empty((2, len(found) + 1), np.intp)
+    starts[0], ends[-1] = 0, len(breaks)
+    np.add(found, 1, out=starts[1:])
+    ends[:-1] = found
     some = starts < ends
-    return starts[some], ends[some]
+    return (starts, ends) if some.all() else (starts[some], ends[some])
 
 
 def _between_rows(breaks: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
@@ -199,28 +243,27 @@ class View(NamedTuple):
         """Return which pieces fit the mould; the last ones, near the end of the block, are not looked at."""
         import numpy as np
 
-        words = np.ndarray(max(len(self.data) - WORD + 1, 0), "<u8", self.data, strides=(1,))
-        known = np.searchsorted(self.starts, len(words) - shape.shortest)
+        width = len(shape.words) * WORD
+        known = np.searchsorted(self.starts, len(self.data) - width, "right")
         starts, ends = self.starts[:known], self.ends[:known]
         sizes = ends - starts
-        fits = sizes >= shape.shortest
-        if shape.longest is not None:
-            fits &= sizes < shape.longest
-        last = self.data[ends - 1] if shape.ends or shape.never else sizes
-        if shape.ends:
-            fits &= np.logical_or.reduce([last == byte for byte in shape.ends])
-        for byte in shape.never:
-            fits &= last != byte
-        for offset, literal in shape.literals:
-            for at in range(0, len(literal), WORD):
-                part = literal[at : at + WORD]
-                found = words[offset + at :][starts]
-                if len(part) < WORD:
-                    found &= np.uint64((1 << 8 * len(part)) - 1)
-                fits &= found == np.uint64(int.from_bytes(part, "little"))
+        fits = (sizes >= shape.shortest) & (sizes < shape.longest)
+        if shape.lasts != ANY:
+            fits &= shape.may_end.take(self.data[ends - 1])
+        if not known:
+            return fits
+        # One look-up of so many bytes at every start takes as long as one of eight.
+        windows = np.ndarray(len(self.data) - width + 1, f"V{width}", self.data, strides=(1,))
+        words = windows[starts].view("<u8").reshape(known, -1)
+        for column, (mask, bits) in enumerate(shape.words):
+            if mask:
+                fits &= words[:, column] & mask == bits
         first, behind = shape.steps
         if first < behind:
-            fits &= _counts(words[first:][starts], behind - first, shape.full)
+            count = words[:, first // WORD] >> np.uint64(first % WORD * 8)
+            if behind > (first // WORD + 1) * WORD:
+                count |= words[:, first // WORD + 1] << np.uint64((WORD - first % WORD) * 8)
+            fits &= _counts(count, behind - first, shape.full)
         return fits
 
 

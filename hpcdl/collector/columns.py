@@ -37,6 +37,8 @@ def harmless(text: str) -> str:
     >>> harmless("a\\x1b[31mb")
     'a<1b>[31mb'
     """
+    if text.isascii() and text.isprintable():
+        return text
     return CONTROL.sub(lambda match: f"<{ord(match[0]):02x}>", text)
 
 

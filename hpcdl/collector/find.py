@@ -2,19 +2,23 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from stat import S_ISDIR
 
-import regex
-
+from hpcdl import runlog
 from hpcdl.collector.logs import Logs
 from hpcdl.collector.opening import STDIN
-from hpcdl.collector.runfolder import is_run_folder
 from hpcdl.errors import CollectError
+from hpcdl.run.folder import JOB_FILE
+from hpcdl.run.record import ARRAY_FILE, RECORD_FILE
 
 Warn = Callable[[str], None]
 
 PATTERN_TIMEOUT_S = 0.5
+
+MARKS = (RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
+"""The files that make a folder a run of ours; one of them is enough."""
 
 # Names of the two streams of one job; the job's id where the name holds one. {}_out.1234, {}.o1234, {}-1234.out, ...
 JOB_ID = r"(?P<job_id>\d+(?:[_-]\d+|\[\d+\])?)"
@@ -65,7 +69,7 @@ def find_runs(paths: Sequence[Path], warn: Warn, pattern: str | None = None) -> 
                 if (status.st_dev, status.st_ino) in seen:
                     continue
                 seen.add((status.st_dev, status.st_ino))
-            if status and item.is_dir():
+            if status and S_ISDIR(status.st_mode):
                 yield item
                 continue
             named = name_of(item)
@@ -77,6 +81,11 @@ def find_runs(paths: Sequence[Path], warn: Warn, pattern: str | None = None) -> 
         if not found and path.is_dir():
             warn(f"{path}: no run and no log in it")
     yield from groups.values()
+
+
+def is_run(files: Collection[str]) -> bool:
+    """Tell by the names of its files whether a folder is a run of hpcdl's own; an array's is none, but holds some."""
+    return ARRAY_FILE not in files and any(mark in files for mark in MARKS)
 
 
 def _place(logs: Logs, stream: str) -> int:
@@ -109,13 +118,9 @@ def _walk(path: Path, warn: Warn) -> Iterator[Path]:
     for folder, below, files in os.walk(path, onerror=failed):
         below[:] = sorted(name for name in below if not name.startswith("."))
         here = Path(folder)
-        try:
-            if is_run_folder(here):
-                below.clear()
-                yield here
-                continue
-        except OSError as error:
-            warn(f"{here}: cannot be read ({error.strerror})")
+        if is_run(files):
+            below.clear()
+            yield here
             continue
         if here != path and not below and not files:
             warn(f"{here}: empty folder, no run in it")
@@ -131,6 +136,8 @@ def _names(pattern: str | None, warn: Warn) -> Callable[[Path], Named | None]:
     """Return the function that tells name, stream and job id of a file."""
     if pattern is None:
         return _known_name
+    import regex
+
     try:
         compiled = regex.compile(pattern)
     except regex.error as error:

@@ -150,35 +150,43 @@ def _passages(stream: BufferedIOBase) -> Iterator[tuple[int, bool, bytes]]:
         seen += size
         for start, stop, lines in skimmer.passages(block, size) if seen > LARGE else [(0, size, 0)]:
             number += lines
-            passage = block[start:stop]
+            passage = bytes(block[start:stop])
             yield number, block[start - 1] == NEWLINE if start else begins, BACKSPACES.sub(b"\r", passage)
             number += passage.count(b"\n")
         begins = block[size - 1] == NEWLINE
 
 
-def _blocks(stream: BufferedIOBase) -> Iterator[tuple[bytes, int]]:
+def _blocks(stream: BufferedIOBase) -> Iterator[tuple[bytearray, int]]:
     """Yield the stream in blocks, each with the number of its bytes up to its last break.
 
-    What comes after that begins the next block. NUL bytes are left out, and what is beyond LONGEST.
+    What comes after that begins the next block. NUL bytes are left out, and what is beyond LONGEST. All blocks lie in
+    the same memory: each is gone when the next one is asked for.
     """
-    rest, skipping = b"", False
+    block = bytearray(LONGEST + BLOCK)
+    size, skipping = 0, False
     while True:
-        block = stream.read1(BLOCK)  # one read at a time: what comes before an error is not lost
-        chunk = rest + (block.translate(None, b"\0") if b"\0" in block else block)
-        cut = 0 if block else len(chunk)
+        read = stream.readinto1(memoryview(block)[size : size + BLOCK])  # once: what comes before an error is not lost
+        end = size + read
+        if block.find(0, size, end) >= 0:
+            text = block[size:end].translate(None, b"\0")
+            end = size + len(text)
+            block[size:end] = text
+        cut = 0 if read else end
         for mark in BREAKS:
-            cut = max(cut, chunk.rfind(mark, cut) + 1)
-        rest = chunk[cut:]
+            cut = max(cut, block.rfind(mark, cut, end) + 1)
         if skipping and cut:
-            first = min((at for at in map(chunk.find, BREAKS) if at >= 0), default=cut)
-            chunk, cut, skipping = chunk[first:], cut - first, False
+            first = min((at for mark in BREAKS if (at := block.find(mark, 0, cut)) >= 0), default=cut)
+            block[: end - first] = block[first:end]
+            cut, end, skipping = cut - first, end - first, False
         if cut:
-            yield chunk, cut
-        if len(rest) > LONGEST:
+            yield block, cut
+        size = end - cut
+        block[:size] = block[cut:end]
+        if size > LONGEST:
             if not skipping:
-                yield rest, LONGEST
-            rest, skipping = b"", True
-        if not block:
+                yield block, LONGEST
+            size, skipping = 0, True
+        if not read:
             return
 
 

@@ -17,17 +17,17 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpcdl import __version__
+from hpcdl.collector.find import is_run
 from hpcdl.collector.logs import Logs
 from hpcdl.collector.reading import Files, Reading, Run
 from hpcdl.collector.row import Evidence, Row
-from hpcdl.collector.runfolder import is_run_folder, is_settled
-from hpcdl.run.states import State, Verdict
 
 NAME = ".hpcdl-index.sqlite"
-SCHEMA = "CREATE TABLE readings (run BLOB PRIMARY KEY, mark TEXT NOT NULL, reading TEXT NOT NULL)"
+SCHEMA = "CREATE TABLE readings (run BLOB PRIMARY KEY, mark TEXT NOT NULL, reading TEXT NOT NULL, epochs TEXT NOT NULL)"
+"""The epochs lie apart: few tables ask for them, and they are most of what is known of a run."""
 BUSY_S = 10.0
 """How long another collector is waited for, in seconds."""
 RECENT_S = 3.0
@@ -41,21 +41,73 @@ WORTH_BYTES = 50 << 20
 Warn = Callable[[str], None]
 
 
+class Kept(NamedTuple):
+    """What the index holds of one run."""
+
+    mark: str
+    """Of its files, when they were read."""
+    reading: str
+    """Its rows without their epochs, then its warnings, as JSON."""
+    epochs: str
+    """Row.history of each row, as JSON; empty where nobody asks for it."""
+
+    @classmethod
+    def packed(cls, mark: str, reading: Reading) -> "Kept":
+        """Pack what a run gave."""
+        rows = [_values(row) for row in reading.rows]
+        epochs = [values.pop("history", []) for values in rows]
+        return cls(mark, json.dumps([rows, reading.warnings]), json.dumps(epochs))
+
+    def unpacked(self) -> Reading:
+        """Return what the run gave.
+
+        Raises:
+            ValueError, TypeError, KeyError: this is nothing that was packed.
+        """
+        rows, warnings = json.loads(self.reading)
+        found = [_row(values) for values in rows]
+        if self.epochs:
+            for row, history in zip(found, json.loads(self.epochs), strict=True):
+                row.history = history
+        return Reading(found, warnings)
+
+
+NOTHING_KNOWN = vars(Row(""))
+
+
+def _values(row: Row) -> dict[str, Any]:
+    """Return what is known of a row, by field."""
+    values = {name: value for name, value in vars(row).items() if value != NOTHING_KNOWN[name]}
+    return values | {name: asdict(values[name]) for name in ("evidence", "verdict") if name in values}
+
+
+def _row(values: dict[str, Any]) -> Row:
+    if "evidence" in values:
+        values["evidence"] = Evidence(**values["evidence"])
+    if "verdict" in values:
+        from hpcdl.run.states import State, Verdict
+
+        values["verdict"] = Verdict(**{**values["verdict"], "state": State(values["verdict"]["state"])})
+    return Row(**values)
+
+
 class Index:
     """The readings of the runs in one folder."""
 
-    def __init__(self, folder: Path, dialects: Iterable[Path | str], warn: Warn) -> None:
+    def __init__(self, folder: Path, dialects: Iterable[Path | str], warn: Warn, epochs: bool = True) -> None:
         """Open the index of a folder, or make one.
 
         Args:
             folder: holds the runs; the index lies there, or in the user's cache folder where it cannot be written.
             dialects: YAML files of the user's own patterns; with others a run reads differently.
             warn: is called with one sentence when the index is damaged or of no use.
+            epochs: give the epochs of each run, too (Row.history).
         """
         self._warn = warn
+        self._epochs = epochs
         self._reader = _digest(_code(), *(Path(path).read_bytes() for path in dialects))
-        self._known: dict[bytes, tuple[str, str]] = {}
-        self._new: dict[bytes, tuple[str, str]] = {}
+        self._known: dict[bytes, Kept] = {}
+        self._new: dict[bytes, Kept] = {}
         self._found: set[bytes] = set()
         self._damage_told = False
         self._path: Path | None = None
@@ -72,12 +124,11 @@ class Index:
     def get(self, run: Run, files: Files) -> Reading | None:
         """Return what the run gave when its files were as they are now; None where that is not known."""
         self._found.add(_name(run))
-        mark, reading = self._known.get(_name(run), ("", ""))
-        if mark != self._mark(run, files):
+        kept = self._known.get(_name(run))
+        if kept is None or kept.mark != self._mark(run, files):
             return None
         try:
-            rows, warnings = json.loads(reading)
-            return Reading([_row(row) for row in rows], warnings)
+            return kept.unpacked()
         except (ValueError, TypeError, KeyError):
             self._tell_damage()
             return None
@@ -88,10 +139,11 @@ class Index:
         Args:
             files: their state before the run was read.
         """
+        from hpcdl.collector.runfolder import is_settled  # what has just read a run
+
         if not all(is_settled(row) for row in reading.rows) or files.newest_ns > (time.time() - RECENT_S) * 1e9:
             return
-        text = json.dumps([[asdict(row) for row in reading.rows], reading.warnings])
-        self._new[_name(run)] = self._mark(run, files), text
+        self._new[_name(run)] = Kept.packed(self._mark(run, files), reading)
         if len(self._new) >= BATCH:
             self.save()
 
@@ -123,15 +175,15 @@ class Index:
         named = f"{run.name}/{run.job_id}" if isinstance(run, Logs) else ""
         return _digest(self._reader.encode(), os.fsencode(named), os.fsencode(files.mark))
 
-    def _open(self, path: Path) -> dict[bytes, tuple[str, str]]:
+    def _open(self, path: Path) -> "dict[bytes, Kept]":
         """Return all readings; a file that is no index of ours is made anew."""
         try:
-            return _load(path)
+            return _load(path, self._epochs)
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
             self._make_anew(path)
-            return _load(path)
+            return _load(path, self._epochs)
 
     def _make_anew(self, path: Path) -> None:
         self._tell_damage(path)
@@ -148,8 +200,8 @@ class Index:
             connection.execute("BEGIN IMMEDIATE")
             _check(connection)
             connection.executemany("DELETE FROM readings WHERE run = ?", [(run,) for run in gone])
-            rows = [(run, mark, reading) for run, (mark, reading) in self._new.items()]
-            connection.executemany("INSERT OR REPLACE INTO readings VALUES (?, ?, ?)", rows)
+            rows = [(run, *kept) for run, kept in self._new.items()]
+            connection.executemany("INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?)", rows)
             connection.execute("COMMIT")
 
 
@@ -163,6 +215,7 @@ class Indexes:
         files: Sequence[Files | None],
         dialects: Sequence[Path | str],
         warn: Warn,
+        epochs: bool = True,
     ) -> None:
         """Open the indexes that are there, and make one where it is worth it: many runs, or large ones.
 
@@ -172,6 +225,7 @@ class Indexes:
             files: their state.
             dialects: YAML files of the user's own patterns.
             warn: is called with one sentence for an index that is damaged or of no use.
+            epochs: give the epochs of each run, too (Row.history).
         """
         folders = {_home(path) for path in paths}
         self._of_run: dict[bytes, Index] = {}
@@ -183,7 +237,7 @@ class Indexes:
         for folder, found in below.items():
             large = len(found) >= WORTH_RUNS or sum(at.size for _, at in found) >= WORTH_BYTES
             if large or (folder / NAME).exists():
-                index = Index(folder, dialects, warn)
+                index = Index(folder, dialects, warn, epochs)
                 self._of_run |= {_name(run): index for run, _ in found}
 
     def get(self, run: Run, files: Files) -> Reading | None:
@@ -203,7 +257,10 @@ class Indexes:
 
 
 def _home(path: Path) -> Path | None:
-    return path.parent if is_run_folder(path) else path if path.is_dir() else None
+    try:
+        return path.parent if is_run(os.listdir(path)) else path
+    except OSError:
+        return None  # a file, or a folder in which nothing can be found
 
 
 @contextmanager
@@ -220,12 +277,13 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _load(path: Path) -> dict[bytes, tuple[str, str]]:
-    """Return all readings in the file; a new file gets its table."""
+def _load(path: Path, epochs: bool) -> dict[bytes, Kept]:
+    """Return all readings in the file, with their epochs or without; a new file gets its table."""
+    columns = "run, mark, reading, epochs" if epochs else "run, mark, reading, ''"
     with _connected(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         _check(connection)
-        known = {run: (mark, reading) for run, mark, reading in connection.execute("SELECT * FROM readings")}
+        known = {run: Kept(*kept) for run, *kept in connection.execute(f"SELECT {columns} FROM readings")}
         connection.execute("COMMIT")
     return known
 
@@ -249,13 +307,6 @@ def _path(run: Run) -> Path:
 
 def _name(run: Run) -> bytes:
     return os.fsencode(_path(run))
-
-
-def _row(values: dict[str, Any]) -> Row:
-    evidence, verdict = values.pop("evidence"), values.pop("verdict")
-    if verdict:
-        verdict = Verdict(**{**verdict, "state": State(verdict["state"])})
-    return Row(**values, evidence=evidence and Evidence(**evidence), verdict=verdict)
 
 
 def _cache_folder() -> Path:

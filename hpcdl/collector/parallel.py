@@ -57,7 +57,9 @@ def read_all(
         for readings in executor.map(work, batches):
             yield from readings
         return
-    # By fork, a process has all that is loaded here. An interrupt ends it without a word: ours is the one to speak.
+    import hpcdl.collector.runfolder  # noqa: F401 - by fork, a process has all that is loaded here
+
+    # An interrupt ends it without a word: ours is the one to speak.
     with ProcessPoolExecutor(
         min(jobs, len(batches)), get_context("fork"), signal.signal, (signal.SIGINT, signal.SIG_DFL)
     ) as pool:

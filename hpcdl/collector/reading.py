@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hpcdl.collector.dialect import load_dialects
 from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.readers import Reader
 from hpcdl.collector.row import Row
-from hpcdl.collector.runfolder import read_run_folder
 
 Run = Path | Logs
 """What find.find_runs finds: a run folder of hpcdl's own, or the logs of another run."""
@@ -22,6 +20,20 @@ class Reading(NamedTuple):
     warnings: list[str]
 
 
+def readers_of(dialects: Iterable[Path | str], warn: Callable[[str], None]) -> Callable[[], Sequence[Reader]]:
+    """Return the function that makes the readers of the user's own dialects, fresh for each file.
+
+    Raises:
+        CollectError: a dialect is wrong.
+    """
+    paths = list(dialects)
+    if not paths:
+        return tuple
+    from hpcdl.collector.dialect import load_dialects
+
+    return load_dialects(paths, warn)
+
+
 class RunReader:
     """Reads runs, one after the other."""
 
@@ -32,7 +44,7 @@ class RunReader:
             CollectError: one is wrong.
         """
         self._warnings: list[str] = []
-        self._more: Callable[[], Sequence[Reader]] = load_dialects(dialects, lambda text: self._warnings.append(text))
+        self._more = readers_of(dialects, lambda text: self._warnings.append(text))
 
     def read(self, run: Run) -> Reading:
         """Return the rows of a run, none where nothing could be read."""
@@ -41,6 +53,8 @@ class RunReader:
         if isinstance(run, Logs):
             rows = read_logs(run, self._warnings.append, self._more)
         else:
+            from hpcdl.collector.runfolder import read_run_folder
+
             try:
                 rows = [read_run_folder(run, self._warnings.append)]
             except OSError as error:

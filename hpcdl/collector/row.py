@@ -1,6 +1,6 @@
 """One row of the result table: what a run reached, how fast, and why it ended."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -129,12 +129,9 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row by column, in the order of COLUMNS, then its `metric.NAME`s, then its settings."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        evidence = self.evidence
-        values["evidence_file"] = evidence.file if evidence else None
-        values["evidence_line"] = evidence.line if evidence else None
-        values["evidence"] = evidence.text if evidence else None
-        values["expect"] = self.expect
+        shown = self.evidence
+        file, line, text = (shown.file, shown.line, shown.text) if shown else (None, None, None)
+        values = vars(self) | {"evidence_file": file, "evidence_line": line, "evidence": text, "expect": self.expect}
         row = {column: values[column] for column in COLUMNS}
         row |= {f"metric.{name}": value for name, value in sorted(self.metrics.items())}
         return row | {name: value for name, value in self.settings.items() if name not in row}

@@ -12,22 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from hpcdl import runlog
 from hpcdl.collector import epochs, ranks, settings
+from hpcdl.collector.find import MARKS
 from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
 from hpcdl.exits import Exit
-from hpcdl.job import Job
 from hpcdl.run import record as run_record
-from hpcdl.run.folder import JOB_FILE
 from hpcdl.run.known import known_facts
 from hpcdl.run.states import Facts, State, Verdict, judge
 from hpcdl.run.submission import array_index, last_submission
-
-MARKS = (run_record.RECORD_FILE, runlog.METRICS_FILE, JOB_FILE)
-"""The files that make a folder a run of ours; one of them is enough."""
 
 STOPPED = re.compile(r"(SIG\w+) stopped the run")
 """The trainer's own reason after a signal; SIGUSR1 is what our batch scripts ask Slurm for before the time limit."""
@@ -63,11 +57,6 @@ OF_STATE = {
 """The outcome of a run that Slurm and its script tell of; in any other state it is running, or waits."""
 
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-
-
-def is_run_folder(folder: Path) -> bool:
-    """Tell whether `folder` is a run of hpcdl's own; the folder of an array is none, but holds some."""
-    return not (folder / run_record.ARRAY_FILE).is_file() and any((folder / mark).is_file() for mark in MARKS)
 
 
 def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | None = None) -> Row:
@@ -364,6 +353,10 @@ def _unmet(row: Row, record: dict[str, Any], folder: Path, warn: Callable[[str],
     """Return what the job expects and the row does not show; None where the job expects nothing."""
     if not isinstance(record.get("job"), dict) or not record["job"].get("expect"):
         return None
+    from pydantic import ValidationError
+
+    from hpcdl.job import Job
+
     try:
         job = Job.model_validate(record["job"])
     except ValidationError as error:

@@ -5,18 +5,19 @@ import itertools
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-
-from ruamel.yaml import YAML
+from typing import TYPE_CHECKING
 
 from hpcdl.files import write_atomically
-from hpcdl.job import Job
+
+if TYPE_CHECKING:
+    from hpcdl.job import Job
 
 JOB_FILE = "job.yaml"
 FOLDER_VARIABLE = "HPCDL_RUN_FOLDER"
 """Tells the ranks the folder that their launcher has made."""
 
 
-def make_run_folder(runs: Path, job: Job, run_id: str | None = None) -> tuple[Path, str]:
+def make_run_folder(runs: Path, job: "Job", run_id: str | None = None) -> tuple[Path, str]:
     """Make `runs/<name>-<id>/`, write the job into it as it is to be run, and return the folder and the id.
 
     Args:
@@ -35,12 +36,14 @@ def make_run_folder(runs: Path, job: Job, run_id: str | None = None) -> tuple[Pa
     return folder, chosen
 
 
-def fill_run_folder(folder: Path, job: Job) -> None:
+def fill_run_folder(folder: Path, job: "Job") -> None:
     """Write the job into its run's folder, as it is to be run; the folder is made where it is not there.
 
     Raises:
         OSError: it cannot be made or written.
     """
+    from ruamel.yaml import YAML
+
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     YAML().dump(job.model_dump(mode="json", exclude_none=True), text)

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpcdl.files import write_atomically
-from hpcdl.job import Job
+
+if TYPE_CHECKING:
+    from hpcdl.job import Job
 
 ARRAY_FILE = "array.json"
 """The record of a job array, in place of record.json; the runs of its points lie in folders 0/, 1/, ... beside it."""
@@ -56,7 +58,7 @@ def restart(folder: Path, ranks: int, command: list[str], job_id: str | None = N
     update(folder, **here, ranks=ranks, command=command, status="running", reason=None, exit_code=None, ended=None)
 
 
-def of_job(job: Job, job_file: Path, run_id: str) -> dict[str, Any]:
+def of_job(job: "Job", job_file: Path, run_id: str) -> dict[str, Any]:
     """Return the fields that say which job a run is of."""
     return {
         "name": job.name,

@@ -25,6 +25,8 @@ def as_csv(table: Table) -> str:
 
 
 def _value(value: Any) -> Any:
+    if value is None:
+        return None
     if isinstance(value, list):
         value = ";".join(map(str, value))
     if isinstance(value, str):
