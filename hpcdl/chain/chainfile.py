@@ -1,4 +1,4 @@
-"""What a chain file says: stages, each an ordinary job, what each of them waits for, and how their models are ranked."""
+"""What a chain file says: stages, each an ordinary job, what each waits for, and how their models are ranked."""
 
 import difflib
 import hashlib
@@ -63,8 +63,8 @@ class Ranking(Section):
     """The last component: it follows all stages, however they end, and ranks the models that there are."""
 
     by: str
-    """The number that decides: a measure of the predictions (accuracy; mae for a regression); in a chain without a stage
-    that takes models, a column of `hpcdl collect`, such as test_accuracy."""
+    """The number that decides: a measure of the predictions (accuracy; mae for a regression); in a chain without a
+    stage that takes models a column of `hpcdl collect`, such as test_accuracy."""
     best: Literal["highest", "lowest"] = "highest"
     keep: Positive | None = None
     """How many of the best are kept; the others are discarded. None keeps all."""
@@ -94,7 +94,9 @@ class Chain(Section):
         for fault in _faults(self.stages):
             raise ValueError(fault)
         if not self.model_stages:
-            raise ValueError("ranking: there is nothing to rank, as no stage has a `train:` or is taken from by `each`.")
+            raise ValueError(
+                "ranking: there is nothing to rank, as no stage has a `train:` or is taken from by `each`."
+            )
         return self
 
     def stage(self, name: str) -> Stage:
@@ -120,7 +122,7 @@ class Chain(Section):
 
     @property
     def model_stages(self) -> list[Stage]:
-        """The stages whose runs are the models that are ranked: those that are taken from; without any, all trainings."""
+        """The stages whose runs are the models to rank: those that are taken from; without any, all trainings."""
         taken = [stage for stage in self.stages if self.taker(stage.name)]
         return taken or [stage for stage in self.stages if stage.job and stage.job.train]
 
@@ -188,8 +190,8 @@ def _faults(stages: Sequence[Stage]) -> Iterator[str]:
             yield f"{where}: set: is for a job_file; write the values into `job:`."
         if stage.predict and not (stage.job and stage.sources):
             yield (
-                f"{where}: predict: takes models from a queue that nobody feeds; name a stage by `after: {{STAGE: each}}`, "
-                "and give the resources in `job:`."
+                f"{where}: predict: takes models from a queue that nobody feeds; name a stage by "
+                "`after: {STAGE: each}`, and give the resources in `job:`."
             )
         if len(set(stage.after.values())) > 1 and {"any", "each"} & set(stage.after.values()):
             yield f"{where}: after: Slurm mixes `any` and `each`, of which one is enough, with no other condition."

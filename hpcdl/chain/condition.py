@@ -22,8 +22,10 @@ class Met(Enum):
 def dependency(after: Mapping[str, Condition], jobs: Mapping[str, Sequence[str]]) -> str:
     """Return sbatch's --dependency.
 
-    >>> dependency({"a": "each"}, {"a": ["7_0", "7_1"]}), dependency({"a": "all", "b": "ended"}, {"a": ["7"], "b": ["8"]})
-    ('after:7_0?after:7_1', 'afterok:7,afterany:8')
+    >>> dependency({"a": "each"}, {"a": ["7_0", "7_1"]})
+    'after:7_0?after:7_1'
+    >>> dependency({"a": "all", "b": "ended"}, {"a": ["7"], "b": ["8"]})
+    'afterok:7,afterany:8'
 
     Args:
         jobs: the ids of each stage's runs.

@@ -1,10 +1,10 @@
 """The folder of a chain: `runs/NAME-TIME/` with `chain.json`, and in a folder each its stages, the queue, the ranking.
 
-    chain.json            schema (1), id, site, file (the chain file's path), digest, chain (the whole chain, jobs and all)
-    STAGE/                the run, or the array of runs, of a stage; `hpcdl status` finds it there
-    queue/STAGE[/POINT]   is there as soon as the model of that run can be taken
-    STAGE/results/        of a stage that takes models: a folder and a .json for each (queue.py)
-    ranking/              the run of the ranking; ranking.csv and ranking.json beside it are its result
+chain.json            schema (1), id, site, file (the chain file's path), digest, chain (the whole chain, jobs and all)
+STAGE/                the run, or the array of runs, of a stage; `hpcdl status` finds it there
+queue/STAGE[/POINT]   is there as soon as the model of that run can be taken
+STAGE/results/        of a stage that takes models: a folder and a .json for each (queue.py)
+ranking/              the run of the ranking; ranking.csv and ranking.json beside it are its result
 """
 
 import contextlib
@@ -75,7 +75,9 @@ def read_chain_folder(path: Path) -> ChainFolder:
         chain = Chain.model_validate(known["chain"])
         return ChainFolder(path.absolute(), known["id"], known["site"], Path(known["file"]), chain)
     except OSError:
-        raise ChainFileError(f"{path}: holds no chain (no {CHAIN_FILE}). Give a chain file, or a chain's folder.") from None
+        raise ChainFileError(
+            f"{path}: holds no chain (no {CHAIN_FILE}). Give a chain file, or a chain's folder."
+        ) from None
     except (ValueError, KeyError, TypeError, ValidationError):
         raise ChainFileError(f"{path / CHAIN_FILE}: is damaged, or of another version of hpcdl.") from None
 

@@ -95,7 +95,9 @@ def take_all(
         asked_s = waited_s if ask else asked_s
         statuses = look(open_runs, slurm if ask else None)
         lost = {Path(status.folder) for status in statuses if status.state is State.LOST}
-        dead = {Path(status.folder) for status in statuses if status.state.ended and status.state is not State.COMPLETED}
+        dead = {
+            Path(status.folder) for status in statuses if status.state.ended and status.state is not State.COMPLETED
+        }
         # Who is COMPLETED has put the model into the queue before it said so; LOST is believed the second time.
         if {run.folder for run in open_runs} <= dead - (lost - doubted):
             for status in statuses:

@@ -1,8 +1,8 @@
-"""The ranking of a chain's models by their results: pure, but for reading what the runs have left and for discarding."""
+"""The ranking of a chain's models by their results, and what becomes of those that are not kept."""
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Model:
     """STAGE or STAGE/POINT."""
     folder: Path
     point: dict[str, Any]
-    """What distinguishes it in its stage's sweep."""
+    """Its values in its stage's sweep."""
     value: float | None
     """The number that decides."""
     training_s: float | None
@@ -66,31 +66,25 @@ def read_models(chain: ChainFolder, slurm: Slurm | None) -> list[Model]:
     models = []
     for stage in chain.chain.model_stages:
         taker = chain.chain.taker(stage.name)
-        inference = _first_status(chain, taker, slurm) if taker else None
+        inference = next(iter(look(_runs(chain, taker), slurm)), None) if taker else None
+        sweep = stage.whole.sweep
+        points = {f"{stage.name}/{index}": point for index, point in enumerate(sweep.all_points())} if sweep else {}
         runs = _runs(chain, stage)
-        points = stage.whole.sweep.all_points() if stage.whole.sweep else [{}]
+        for run, status in zip(runs, look(runs, slurm), strict=True):
+            name = name_of(run, chain)
+            models.append(_model(chain, run, status, points.get(name, {}), taker, inference))
         if not runs:
             reason = f"stage {stage.name} never began"
             models += [
-                Model(_named(stage, index), chain.stage(stage.name), point, None, None, None, State.CANCELLED, reason)
-                for index, point in enumerate(points)
+                Model(name, chain.path / name, point, None, None, None, State.CANCELLED, reason)
+                for name, point in (points or {stage.name: {}}).items()
             ]
-        for run, status, point in zip(runs, look(runs, slurm), points, strict=False):
-            models.append(_model(chain, run, status, point, taker, inference))
     return models
-
-
-def _named(stage: Stage, index: int) -> str:
-    return f"{stage.name}/{index}" if stage.whole.sweep else stage.name
 
 
 def _runs(chain: ChainFolder, stage: Stage) -> list[Run]:
     folder = chain.stage(stage.name)
     return find_runs([folder], chain.path) if folder.is_dir() else []
-
-
-def _first_status(chain: ChainFolder, stage: Stage, slurm: Slurm | None) -> Status | None:
-    return next(iter(look(_runs(chain, stage), slurm)), None)
 
 
 def _model(
@@ -103,7 +97,8 @@ def _model(
         return known
     if taker is None:
         columns = {key.removeprefix("metric."): value for key, value in row.as_dict().items()}
-        return _with_value(known, columns.get(by), f"its training tells no {by}")
+        numbers = {key: value for key, value in columns.items() if isinstance(value, int | float)}
+        return _with_value(known, by, numbers, "its training")
     result = read_result(chain, taker, name)
     if result is None:
         state = inference.state if inference and inference.state is not State.COMPLETED else State.UNKNOWN
@@ -112,25 +107,27 @@ def _model(
     known = replace(known, inference_s=result.time_s)
     if result.exit_code:
         return replace(known, state=State.FAILED, reason=f"{taker.name}: {result.reason}")
-    there = f"; it tells {', '.join(result.measures)}" if result.measures else ""
-    return _with_value(known, result.measures.get(by), f"{taker.name} tells no {by}{there}")
+    return _with_value(known, by, result.measures, taker.name)
 
 
-def _with_value(model: Model, value: Any, otherwise: str) -> Model:
-    if isinstance(value, int | float) and math.isfinite(value):
-        return replace(model, value=float(value), reason=None)
-    return replace(model, reason=otherwise if value is None else f"{otherwise} that is a finite number ({value})")
+def _with_value(model: Model, by: str, numbers: Mapping[str, float], teller: str) -> Model:
+    value = numbers.get(by)
+    if value is None:
+        return replace(model, reason=f"{teller} tells no {by}; it tells {', '.join(numbers) or 'nothing'}")
+    if not math.isfinite(value):
+        return replace(model, reason=f"{teller} tells {by} {value}, which is no finite number")
+    return replace(model, value=float(value), reason=None)
 
 
 def table(models: Sequence[Model], ranking: Ranking) -> Table:
     """Return the ranking as a table for every format of `hpcdl collect`; the reasons stand below it."""
-    settings = list(dict.fromkeys(key for model in models for key in model.point))
+    settings = dict.fromkeys(key for model in models for key in model.point)
     records = [
         Record(
             {
                 "rank": model.rank,
                 "run": model.run,
-                **{key: model.point.get(key) for key in settings},
+                **{key if "." in key else f"sweep.{key}": model.point.get(key) for key in settings},
                 ranking.by: model.value,
                 "training_s": model.training_s,
                 "inference_s": model.inference_s,

@@ -96,9 +96,11 @@ def submit(
             yield f"{step.name}: not submitted, as what it waits for can never be"
             continue
         submission = give(prepared[step.name], place.site, slurm, _options(step, jobs, states))
-        jobs[step.name] = [submission.job_of(index) or "" for index in range(num_runs)] if step.job.sweep else [
-            str(submission.job_id)
-        ]
+        jobs[step.name] = (
+            [submission.job_of(index) or "" for index in range(num_runs)]
+            if step.job.sweep
+            else [str(submission.job_id)]
+        )
         states[step.name] = [State.PENDING] * num_runs
         yield f"{step.name}: {_ids(jobs[step.name])}"
 
@@ -145,7 +147,9 @@ def _prepare_all(
             if stops and stops(step.job, chain.file, prepared[step.name]):
                 bad.append(step.name)
         if bad:
-            raise RunError(f"{', '.join(bad)}: not submitted, nor any other stage. Correct what stands above, or --force.")
+            raise RunError(
+                f"{', '.join(bad)}: not submitted, nor any other stage. Correct what stands above, or --force."
+            )
     except BaseException:
         for done in prepared.values():
             shutil.rmtree(done.folder, ignore_errors=True)

@@ -11,7 +11,6 @@ from hpcdl.cli.submit import FORCE_OPTION, SITE_OPTION
 
 if TYPE_CHECKING:
     from hpcdl.chain.folder import ChainFolder
-    from hpcdl.slurm.client import Slurm
 
 
 class Format(str, Enum):
@@ -25,7 +24,7 @@ class Format(str, Enum):
 
 def chain(
     path: Path = typer.Argument(..., metavar="CHAIN", help="A chain file (YAML), or the folder of a chain."),
-    command: list[str] = typer.Argument(None, hidden=True),
+    command: list[str] = typer.Argument(None, metavar="", hidden=True),
     site: str | None = SITE_OPTION,
     runs: Path = RUNS_OPTION,
     new: bool = typer.Option(False, "--new", help="Begin anew, although this very chain was begun before."),
@@ -67,7 +66,6 @@ def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> 
     from hpcdl.chain.folder import alone, find_chain_folder, make_chain_folder
     from hpcdl.cli.submit import stops
     from hpcdl.errors import SiteError
-    from hpcdl.run.find import find_runs
     from hpcdl.settings import load_settings
     from hpcdl.site import find_site, load_site
     from hpcdl.slurm.client import Slurm
@@ -76,14 +74,16 @@ def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> 
     own, name = settings.folder("sites"), site or settings.site
     place = start.Place(load_site(name, own), find_site(name, own), settings)
     if place.site.scheduler == "pbs":
-        raise SiteError(f"site {name} takes jobs through qsub, and a chain needs Slurm's dependencies. Name another site.")
+        raise SiteError(
+            f"site {name} takes jobs through qsub, and a chain needs Slurm's dependencies. Name another site."
+        )
     loaded = load_chain(file)
     slurm = Slurm(tell=lambda text: typer.echo(f"note: {text}", err=True))
     with alone(runs):
         known = None if new else find_chain_folder(loaded, name, runs)
         chain = known or make_chain_folder(loaded, file, name, runs)
         shown = runs / chain.path.name
-        typer.echo(f"{'Goes on' if known else 'Chain'} {shown}")
+        typer.echo(f"Chain {shown}{', begun before' if known else ''}")
         try:
             if place.site.scheduler == "none":
                 lines = start.run_here(chain, place)

@@ -33,7 +33,7 @@ class Run:
 
 
 def find_runs(paths: Iterable[Path | str], runs: Path) -> list[Run]:
-    """Return the runs that are meant: run folders, arrays (all their tasks), chains, folders of runs, job ids (`12`, `12_3`).
+    """Return the runs that are meant: run folders, arrays (all tasks), chains, folders of runs, job ids (`12`, `12_3`).
 
     Args:
         runs: where job ids are looked up.

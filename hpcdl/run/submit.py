@@ -82,9 +82,7 @@ def prepare_in(
     """
     try:
         asked = job.model_copy(update={"slurm": {**job.slurm, "dependency": dependency}}) if dependency else job
-        text = script.render(
-            asked, str(folder / JOB_FILE), site, settings, folder=folder, queue=queue, through=through
-        )
+        text = script.render(asked, str(folder / JOB_FILE), site, settings, folder=folder, queue=queue, through=through)
         path = folder / SCRIPT_FILE
         write_atomically(path, text)
         profile = site_file.read_bytes()

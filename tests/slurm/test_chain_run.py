@@ -19,7 +19,9 @@ PATHS = {"path": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONP
 BRIEFLY = {"time": "00:10:00", "memory_per_node_gib": 4}
 TRAIN = {"model": "mlp", "data": "digits", "epochs": 1, "batch_size": 32}
 # Trains nothing: its model is that of train/0, as soon as inference has dealt with that one.
-LATE = "cd $HPCDL_RUN_FOLDER/..; until test -e infer/results/train/0.json; do sleep 0.2; done; cp train/0/model.keras late"
+LATE = (
+    "cd $HPCDL_RUN_FOLDER/..; until test -e infer/results/train/0.json; do sleep 0.2; done; cp train/0/model.keras late"
+)
 
 
 def chain(user: User, name: str, stages: list[dict], **ranking: object) -> Path:
@@ -60,7 +62,12 @@ def test_models_are_predicted_on_one_module_while_others_are_trained_and_one_die
     gpu = {**BRIEFLY, "gpus_per_node": 1}
     batches = {"grid": {"train.batch_size": [32, 100_000]}}  # there are not so many images: the second one dies
     stages = [
-        {"name": "infer", "after": {"train": "each", "late": "each"}, "predict": "digits", "job": {"resources": BRIEFLY}},
+        {
+            "name": "infer",
+            "after": {"train": "each", "late": "each"},
+            "predict": "digits",
+            "job": {"resources": BRIEFLY},
+        },
         {"name": "train", "job": {"resources": gpu, "train": TRAIN, "sweep": batches}},
         {"name": "late", "job": {"resources": gpu, "command": ["bash", "-c", LATE]}},
         job(user, "publish", "true", train="all"),
@@ -107,15 +114,14 @@ def test_a_chain_that_cannot_go_on_still_ends_with_a_ranking(user: User):
 def test_a_call_that_died_half_way_is_gone_on_with(user: User):
     wait = f"until test -e {user.folder}/go; do sleep 0.2; done"
     any_of = job(user, "then", "true", first="any")
-    first = job(user, "first", wait + "; exit {code}")
-    first["job"]["sweep"] = {"grid": {"code": [1, 0]}}
+    first = job(user, "first", wait + "; exit {end}")
+    first["job"]["sweep"] = {"grid": {"end": [1, 0]}}
     path = chain(user, "half", [first, any_of, {**job(user, "infer", "true {model}", first="each")}])
     folder = start(user, path)
     kept = {run.name: run.job_id for run in find_runs([folder], folder)}
     for name in ("then", "ranking"):  # as if it had died before it came to these
         user.must("cancel", str(folder / name))
         (folder / name / "submissions.json").unlink()
-    user.slurm.wait_running()
     assert start(user, path) == folder
     now = {run.name: run.job_id for run in find_runs([folder], folder)}
     changed = {name.partition("/")[2] for name in now if now[name] != kept[name]}
@@ -144,4 +150,4 @@ def test_a_whole_chain_is_cancelled(user: User):
     user.wait(folder / "train", "RUNNING")
     user.must("cancel", str(folder))
     wait_until(lambda: not user.slurm.out("squeue", "--noheader"), 60, "an empty queue")
-    assert set(user.status(str(folder)).values().__iter__().__next__()["state"].split()) == {"CANCELLED"}
+    assert {status["state"] for status in user.status(str(folder)).values()} == {"CANCELLED"}
