@@ -101,9 +101,11 @@ def _model(
         return _with_value(known, by, numbers, "its training")
     result = read_result(chain, taker, name)
     if result is None:
-        state = inference.state if inference and inference.state is not State.COMPLETED else State.UNKNOWN
-        cause = f"{state.value}{f': {inference.cause}' if inference and inference.cause else ''}"
-        return replace(known, state=state, reason=f"{taker.name} has not dealt with it; it is {cause}")
+        if inference is None:
+            return replace(known, reason=f"{taker.name} never began")
+        cause = f": {inference.cause}" if inference.cause else ""
+        reason = f"{taker.name} has not dealt with it, and is {inference.state.value}{cause}"
+        return replace(known, state=inference.state, reason=reason)
     known = replace(known, inference_s=result.time_s)
     if result.exit_code:
         return replace(known, state=State.FAILED, reason=f"{taker.name}: {result.reason}")

@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpcdl.chain.chainfile import Condition
 from hpcdl.chain.condition import Met, dependency, judge
 from hpcdl.chain.folder import RANKING, ChainFolder
+from hpcdl.chain.queue import read_result
 from hpcdl.errors import HpcdlError, RunError
 from hpcdl.job import Job
 from hpcdl.run.find import find_runs
@@ -22,7 +23,7 @@ from hpcdl.run.local import MPI_SETTINGS
 from hpcdl.run.states import State
 from hpcdl.run.status import Status, look
 from hpcdl.run.submission import read_submissions
-from hpcdl.run.submit import SCRIPT_FILE, Prepared, prepare_in
+from hpcdl.run.submit import SCRIPT_FILE, Prepared, prepare_in, submit_again
 from hpcdl.run.submit import submit as give
 from hpcdl.settings import Settings
 from hpcdl.site import Site
@@ -80,29 +81,36 @@ def submit(
         RunError: a check stops a stage; nothing was submitted. Or nobody knows yet whether an earlier call did.
         SlurmError: a stage was refused; those before it are in the queue.
     """
-    known = {step.name: _statuses(chain, step, slurm) for step in steps(chain)}
-    missing = [step for step in steps(chain) if not known[step.name]]
+    all_steps = steps(chain)
+    known = {step.name: _statuses(chain, step, slurm) for step in all_steps}
+    missing = [step for step in all_steps if not known[step.name]]
     prepared = _prepare_all(chain, missing, place, stops)
     jobs = {name: [str(status.job_id) for status in statuses] for name, statuses in known.items()}
     states = {name: [status.state for status in statuses] for name, statuses in known.items()}
-    for step in steps(chain):
-        if step not in missing:
-            yield f"{step.name}: {_ids(jobs[step.name])}, submitted before"
-            continue
-        num_runs = len(step.job.sweep.all_points()) if step.job.sweep else 1
-        if judge(step.after, states) is Met.NEVER:
-            shutil.rmtree(prepared[step.name].folder)
-            jobs[step.name], states[step.name] = [], [State.CANCELLED] * num_runs
-            yield f"{step.name}: not submitted, as what it waits for can never be"
-            continue
-        submission = give(prepared[step.name], place.site, slurm, _options(step, jobs, states))
-        jobs[step.name] = (
-            [submission.job_of(index) or "" for index in range(num_runs)]
-            if step.job.sweep
-            else [str(submission.job_id)]
-        )
-        states[step.name] = [State.PENDING] * num_runs
-        yield f"{step.name}: {_ids(jobs[step.name])}"
+    anything_new = False
+    try:
+        for step in all_steps:
+            num_runs = len(step.job.sweep.all_points()) if step.job.sweep else 1
+            if step not in missing:
+                more_to_do = anything_new if step.name == RANKING else _has_more_models(chain, step, known)
+                if not (more_to_do and all(state.ended for state in states[step.name])):
+                    yield f"{step.name}: {_ids(jobs[step.name])}, submitted before"
+                    continue
+                options = _options(step, jobs, states)
+                submission = submit_again(chain.stage(step.name), None, None, place.site, slurm, options)
+            elif judge(step.after, states) is Met.NEVER:
+                jobs[step.name], states[step.name] = [], [State.CANCELLED] * num_runs
+                yield f"{step.name}: not submitted, as what it waits for can never be"
+                continue
+            else:
+                submission = give(prepared[step.name], place.site, slurm, _options(step, jobs, states))
+            indices = range(num_runs) if step.job.sweep else [None]
+            jobs[step.name] = [str(submission.job_of(index)) for index in indices]
+            states[step.name] = [State.PENDING] * num_runs
+            anything_new = True
+            yield f"{step.name}: {_ids(jobs[step.name])}"
+    finally:
+        _forget(prepared)
 
 
 def _options(step: Step, jobs: dict[str, list[str]], states: dict[str, list[State]]) -> list[str]:
@@ -111,6 +119,17 @@ def _options(step: Step, jobs: dict[str, list[str]], states: dict[str, list[Stat
         return []
     open_ones = {name: kind for name, kind in step.after.items() if not all(state.ended for state in states[name])}
     return [f"--dependency={dependency(open_ones, jobs)}", HOPELESS]
+
+
+def _has_more_models(chain: ChainFolder, step: Step, known: Mapping[str, Sequence[Status]]) -> bool:
+    """Tell whether there is a model without a result, in the queue or on its way, for a stage that takes them."""
+    stage = chain.chain.stage(step.name)
+    return any(
+        read_result(chain, stage, model) is None and ((chain.queue / model).is_file() or not status.state.ended)
+        for source in stage.sources
+        for status in known[source]
+        for model in [str(Path(status.folder).relative_to(chain.path))]
+    )
 
 
 def _ids(jobs: Sequence[str]) -> str:
@@ -151,10 +170,16 @@ def _prepare_all(
                 f"{', '.join(bad)}: not submitted, nor any other stage. Correct what stands above, or --force."
             )
     except BaseException:
-        for done in prepared.values():
-            shutil.rmtree(done.folder, ignore_errors=True)
+        _forget(prepared)
         raise
     return prepared
+
+
+def _forget(prepared: dict[str, Prepared]) -> None:
+    """Remove the folders of stages that were not submitted: the next call makes them anew."""
+    for ready in prepared.values():
+        if not read_submissions(ready.folder):
+            shutil.rmtree(ready.folder, ignore_errors=True)
 
 
 def _prepare(chain: ChainFolder, step: Step, place: Place) -> Prepared:
@@ -186,6 +211,7 @@ def run_here(chain: ChainFolder, place: Place) -> Iterator[str]:
         HpcdlError: a stage cannot run here.
     """
     states: dict[str, list[State]] = {}
+    known: dict[str, list[Status]] = {}
     for step in steps(chain):
         folder = chain.stage(step.name)
         num_runs = len(step.job.sweep.all_points()) if step.job.sweep else 1
@@ -193,13 +219,15 @@ def run_here(chain: ChainFolder, place: Place) -> Iterator[str]:
             states[step.name] = [State.CANCELLED] * num_runs
             yield f"{step.name}: not started, as what it waits for can never be"
             continue
-        before = [status.state for status in look(find_runs([folder], chain.path), None)] if _is_ready(folder) else []
-        if step.name == RANKING or not before or not all(state.ended for state in before):
+        known[step.name] = look(find_runs([folder], chain.path), None) if _is_ready(folder) else []
+        has_ended = known[step.name] and all(status.state.ended for status in known[step.name])
+        if step.name == RANKING or not has_ended or _has_more_models(chain, step, known):
             if not _is_ready(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 _prepare(chain, step, place)
             _run(folder, step.job)
-        states[step.name] = [status.state for status in look(find_runs([folder], chain.path), None)]
+        known[step.name] = look(find_runs([folder], chain.path), None)
+        states[step.name] = [status.state for status in known[step.name]]
         yield f"{step.name}: {_counted(states[step.name])}"
 
 

@@ -124,13 +124,21 @@ def submit(prepared: Prepared, site: Site, slurm: Slurm, options: Sequence[str] 
         raise
 
 
-def submit_again(folder: Path, indices: list[int] | None, throttle: int | None, site: Site, slurm: Slurm) -> Submission:
+def submit_again(
+    folder: Path,
+    indices: list[int] | None,
+    throttle: int | None,
+    site: Site,
+    slurm: Slurm,
+    options: Sequence[str] = (),
+) -> Submission:
     """Submit a run, or some tasks of an array, again into the same folder, where they go on from their checkpoints.
 
     Args:
         folder: of the run or the array.
         indices: the tasks of the array; None for a run that is no array.
         throttle: how many tasks may run at the same time.
+        options: of sbatch, beside those in the script.
 
     Raises:
         SlurmError: it was not taken, or nobody knows.
@@ -141,11 +149,11 @@ def submit_again(folder: Path, indices: list[int] | None, throttle: int | None, 
         write_atomically(path, (folder / SCRIPT_FILE).read_bytes())  # a path of its own tells its job from the others
     except OSError as fault:
         raise RunError(f"{folder}: the script cannot be copied ({fault.strerror}).") from None
-    options = []
+    tasks = []
     if indices is not None:
         listed = ",".join(map(str, indices))
-        options = [f"--array={listed}%{throttle}" if throttle else f"--array={listed}"]
-    return _give(folder, path, options, site, slurm, indices)
+        tasks = [f"--array={listed}%{throttle}" if throttle else f"--array={listed}"]
+    return _give(folder, path, [*tasks, *options], site, slurm, indices)
 
 
 def _give(

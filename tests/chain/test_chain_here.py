@@ -55,3 +55,8 @@ def test_all_stages_run_one_after_the_other_and_once(tmp_path):
     assert start().splitlines()[-4:] == said.splitlines()[-4:]
     assert {path for path in attempts() if path.parts[-3] != "ranking"} == before
     assert list((tmp_path / "runs").glob("some-*")) == [folder]
+
+    (folder / "infer" / "results" / "train" / "2.json").unlink()  # as if it had ended too early
+    assert start().splitlines()[-4:-2] == said.splitlines()[-4:-2]
+    assert len(list((folder / "infer" / "attempts").glob("*.exit.json"))) == 2
+    assert len(list((folder / "train" / "2" / "attempts").glob("*.exit.json"))) == 1

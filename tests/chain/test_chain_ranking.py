@@ -68,7 +68,7 @@ def test_every_model_is_told_of_with_its_reason(tmp_path):
     assert values["train/2"] == ("FAILED", None, "infer: the file is torn")
     assert values["train/3"] == ("COMPLETED", None, "infer tells no accuracy; it tells loss")
     assert values["train/4"][:2] == ("FAILED", None)
-    assert str(values["train/4"][2]).startswith("infer has not dealt with it; it is FAILED: ")
+    assert str(values["train/4"][2]).startswith("infer has not dealt with it, and is FAILED: ")
     assert values["train/5"][:2] == ("UNKNOWN", None)
     assert (found["train/0"].point, found["train/0"].inference_s) == ({"rate": 1}, 2.5)
 

@@ -132,6 +132,12 @@ def test_a_call_that_died_half_way_is_gone_on_with(user: User):
         **dict.fromkeys(("first/1", "then", "infer", "ranking"), "COMPLETED"),
         "first/0": "FAILED",
     }
+    (folder / "infer" / "results" / "first" / "1.json").unlink()  # as if inference had been ended before it was done
+    start(user, path)
+    wait_until(lambda: (folder / "infer" / "results" / "first" / "1.json").exists(), 60, "inference to go on")
+    ended(user, folder)
+    again = {run.name: run.job_id for run in find_runs([folder], folder)}
+    assert {name.partition("/")[2] for name in again if again[name] != now[name]} == {"infer", "ranking"}
 
 
 def test_what_a_check_stops_is_not_begun(user: User):
