@@ -93,10 +93,6 @@ class Chain(Section):
     def _stages_fit_together(self) -> "Chain":
         for fault in _faults(self.stages):
             raise ValueError(fault)
-        if not self.model_stages:
-            raise ValueError(
-                "ranking: there is nothing to rank, as no stage has a `train:` or is taken from by `each`."
-            )
         return self
 
     def stage(self, name: str) -> Stage:
@@ -157,7 +153,12 @@ def load_chain(path: Path) -> Chain:
         stages.append(stage.model_copy(update={"job": job, "job_file": None, "set": {}, "predict": None}))
         for fault in _job_faults(stages[-1]):
             raise ChainFileError(f"{path}: stage {stage.name}: {fault}")
-    return chain.model_copy(update={"stages": stages})
+    whole = chain.model_copy(update={"stages": stages})
+    if not whole.model_stages:
+        raise ChainFileError(
+            f"{path}: ranking: there is nothing to rank: no stage has a `train:`, or is taken from by `each`."
+        )
+    return whole
 
 
 def _completed(chain: str, stage: Any) -> Any:

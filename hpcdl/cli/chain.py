@@ -61,9 +61,10 @@ def chain(
 def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> None:
     import shutil
 
-    from hpcdl.chain import start
+    from hpcdl.chain import local, submit
     from hpcdl.chain.chainfile import load_chain
     from hpcdl.chain.folder import alone, find_chain_folder, make_chain_folder
+    from hpcdl.chain.steps import Place
     from hpcdl.cli.submit import stops
     from hpcdl.errors import SiteError
     from hpcdl.settings import load_settings
@@ -72,7 +73,7 @@ def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> 
 
     settings = load_settings()
     own, name = settings.folder("sites"), site or settings.site
-    place = start.Place(load_site(name, own), find_site(name, own), settings)
+    place = Place(load_site(name, own), find_site(name, own), settings)
     if place.site.scheduler == "pbs":
         raise SiteError(
             f"site {name} takes jobs through qsub, and a chain needs Slurm's dependencies. Name another site."
@@ -86,9 +87,9 @@ def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> 
         typer.echo(f"Chain {shown}{', begun before' if known else ''}")
         try:
             if place.site.scheduler == "none":
-                lines = start.run_here(chain, place)
+                lines = local.run(chain, place)
             else:
-                lines = start.submit(
+                lines = submit.submit(
                     chain,
                     place,
                     slurm,

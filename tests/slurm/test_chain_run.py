@@ -36,7 +36,7 @@ def start(user: User, path: Path) -> Path:
     """Start a chain, or go on with it, and return its folder."""
     done = user.hpcdl("chain", path.name, "--site", "jureca", **PATHS)
     assert done.returncode == 0, done.stdout + done.stderr
-    return user.folder / re.search(r"runs/\S+", done.stdout)[0]  # type: ignore[index]
+    return user.folder / re.search(r"runs/[\w-]+", done.stdout)[0]  # type: ignore[index]
 
 
 def job(user: User, name: str, command: str, **after: str) -> dict:
