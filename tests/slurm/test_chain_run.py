@@ -50,14 +50,25 @@ def ended(user: User, folder: Path, seconds: float = 240) -> dict[str, str]:
     return {run.partition("/")[2]: status["state"] for run, status in user.status(str(folder)).items()}
 
 
-@pytest.fixture
-def user(idle: Slurm, request: pytest.FixtureRequest) -> User:
-    return User(idle, idle.folder / re.sub(r"\W", "-", request.node.name))
+@pytest.fixture(scope="module")
+def user(slurm: Slurm) -> User:
+    return User(slurm, slurm.folder / "chains")
+
+
+@pytest.fixture(scope="module")
+def hopeless(user: User) -> Path:
+    """A chain whose first stage fails; begun before the others, beside which it waits for Slurm's scheduler."""
+    stages = [
+        job(user, "prepare", "exit 3"),
+        job(user, "train", "true", prepare="all"),
+        job(user, "infer", "test -d {model}", train="each"),
+    ]
+    return start(user, chain(user, "hopeless", stages))
 
 
 @pytest.mark.mpi
 @pytest.mark.slow
-def test_models_are_predicted_on_one_module_while_others_are_trained_and_one_dies(user: User):
+def test_models_are_predicted_on_one_module_while_others_are_trained_and_one_dies(user: User, hopeless: Path):
     pytest.importorskip("horovod", reason="needs the trainer's environment")
     gpu = {**BRIEFLY, "gpus_per_node": 1}
     batches = {"grid": {"train.batch_size": [32, 100_000]}}  # there are not so many images: the second one dies
@@ -98,16 +109,10 @@ def test_models_are_predicted_on_one_module_while_others_are_trained_and_one_die
     assert (used["models-train"], used["models-infer"]) == ("gpus", "batch")
 
 
-def test_a_chain_that_cannot_go_on_still_ends_with_a_ranking(user: User):
-    stages = [
-        job(user, "prepare", "exit 3"),
-        job(user, "train", "true", prepare="all"),
-        {**job(user, "infer", "test -d {model}", train="each")},
-    ]
-    folder = start(user, chain(user, "hopeless", stages))
-    states = ended(user, folder)
+def test_a_chain_that_cannot_go_on_still_ends_with_a_ranking(user: User, hopeless: Path):
+    states = ended(user, hopeless)
     assert states == {"prepare": "FAILED", "train": "CANCELLED", "infer": "COMPLETED", "ranking": "COMPLETED"}
-    (row,) = json.loads((folder / "ranking.json").read_text())
+    (row,) = json.loads((hopeless / "ranking.json").read_text())
     assert (row["rank"], row["run"], row["state"]) == (None, "train", "CANCELLED")
 
 
@@ -116,7 +121,7 @@ def test_a_call_that_died_half_way_is_gone_on_with(user: User):
     any_of = job(user, "then", "true", first="any")
     first = job(user, "first", wait + "; exit {end}")
     first["job"]["sweep"] = {"grid": {"end": [1, 0]}}
-    path = chain(user, "half", [first, any_of, {**job(user, "infer", "true {model}", first="each")}])
+    path = chain(user, "half", [first, any_of, job(user, "infer", "true {model}", first="each")])
     folder = start(user, path)
     kept = {run.name: run.job_id for run in find_runs([folder], folder)}
     for name in ("then", "ranking"):  # as if it had died before it came to these
@@ -141,13 +146,13 @@ def test_a_call_that_died_half_way_is_gone_on_with(user: User):
 
 
 def test_what_a_check_stops_is_not_begun(user: User):
-    stages = [job(user, "train", "true"), {**job(user, "infer", "true {model}", train="each")}]
+    stages = [job(user, "train", "true"), job(user, "infer", "true {model}", train="each")]
     stages[1]["job"]["resources"] = {**BRIEFLY, "nodes": 99}
     done = user.hpcdl("chain", chain(user, "large", stages).name, "--site", "jureca", **PATHS)
     assert done.returncode == 1
     assert "infer: not submitted, nor any other stage" in done.stderr
     assert not list((user.folder / "runs").glob("large*"))
-    assert not user.slurm.out("squeue", "--noheader")
+    assert "large" not in user.slurm.out("squeue", "--noheader", "--states=all", "--format=%j")
 
 
 def test_a_whole_chain_is_cancelled(user: User):
@@ -155,5 +160,5 @@ def test_a_whole_chain_is_cancelled(user: User):
     folder = start(user, chain(user, "stopped", stages))
     user.wait(folder / "train", "RUNNING")
     user.must("cancel", str(folder))
-    wait_until(lambda: not user.slurm.out("squeue", "--noheader"), 60, "an empty queue")
-    assert {status["state"] for status in user.status(str(folder)).values()} == {"CANCELLED"}
+    for name in ("train", "infer", "ranking"):
+        user.wait(folder / name, "CANCELLED")
