@@ -220,6 +220,8 @@ def _job_faults(stage: Stage) -> Iterator[str]:
         yield f"it takes models as they come: give `predict:`, or a job whose command has {MODEL} in it."
     if job.sweep:
         yield "sweep: one job takes all models, one after the other; leave it out."
+    if job.on_timeout:
+        yield "on_timeout: begun again, it goes on with the models that have no result; leave it out."
 
 
 def _nearest(name: str, stages: Sequence[Stage]) -> str:

@@ -39,6 +39,7 @@ def run(chain: ChainFolder, place: Place) -> Iterator[str]:
             if not _is_ready(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 prepare(chain, step, place)
+            yield f"{step.name}: {num_runs} to run"
             _run(folder, step.job)
         known[step.name] = look(find_runs([folder], chain.path), None)
         states[step.name] = [status.state for status in known[step.name]]

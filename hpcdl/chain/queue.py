@@ -6,6 +6,7 @@ writes `results/STAGE/POINT.json`, also by a rename: what is there is whole, and
 """
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -80,7 +81,7 @@ def take_all(
         sleep: waits so many seconds.
 
     Raises:
-        RunError: a result cannot be written.
+        RunError: as `_take`.
     """
     asked_s, waited_s = 0.0, float(ASK_S)
     doubted: set[Path] = set()
@@ -114,7 +115,11 @@ def _sources(chain: ChainFolder, stage: Stage) -> list[Run]:
 
 
 def _take(chain: ChainFolder, stage: Stage, run: Run, command: Sequence[str]) -> Result:
-    """Run the command for one model and write the result."""
+    """Run the command for one model and write the result.
+
+    Raises:
+        RunError: it was ended from outside, cannot be started, or the result not be written.
+    """
     model = name_of(run, chain)
     folder = results_folder(chain, stage, model)
     words = [word.replace(MODEL, str(run.folder)).replace(RESULTS, str(folder)) for word in command]
@@ -124,6 +129,13 @@ def _take(chain: ChainFolder, stage: Stage, run: Run, command: Sequence[str]) ->
         with open(folder / LOG, "wb") as log:
             code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
         time_s = round(time.monotonic() - began, 3)
+        if code in (
+            -signal.SIGTERM,
+            128 + signal.SIGTERM,
+        ):  # no fault of the model: the job is cancelled, or out of time
+            raise RunError(
+                f"{model}: {words[0]} got SIGTERM; `{stage.name}` takes this model again when it begins again."
+            )
         reason = None if code == 0 else _reason(folder / LOG, code)
         result = Result(model, code if code >= 0 else 128 - code, time_s, reason, _measures(folder))
         write_atomically(_file(folder), json.dumps({"schema": 1, **asdict(result)}, indent=1) + "\n")

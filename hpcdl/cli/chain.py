@@ -84,7 +84,6 @@ def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> 
         known = None if new else find_chain_folder(loaded, name, runs)
         chain = known or make_chain_folder(loaded, file, name, runs)
         shown = runs / chain.path.name
-        typer.echo(f"Chain {shown}{', begun before' if known else ''}")
         try:
             if place.site.scheduler == "none":
                 lines = local.run(chain, place)
@@ -97,7 +96,9 @@ def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> 
                         stops(job, path, ready.script, ready.text, place.site, slurm) and not force
                     ),
                 )
-            for line in lines:
+            for number, line in enumerate(lines):
+                if number == 0:  # not before all stages were found good
+                    typer.echo(f"Chain {shown}{', begun before' if known else ''}")
                 typer.echo(f"  {line}")
         except BaseException:
             if not any(chain.path.glob("*/submissions.json")) and not any(chain.path.glob("*/attempts")):

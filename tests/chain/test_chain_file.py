@@ -66,6 +66,10 @@ WRONG = {
     ),
     "no model": ([TRAIN, stage("infer", after={"train": "each"})], "a job whose command has {model} in it"),
     "array of takers": ([TRAIN, stage("infer", "x {model}", {"a": [1]}, after={"train": "each"})], "one job takes all"),
+    "notice": (
+        [TRAIN, {**INFER, "job": {**INFER["job"], "on_timeout": {"signal_before": "00:01:00"}}}],
+        "goes on with the models that have no result",
+    ),
     "taken twice": ([TRAIN, INFER, stage("b", "x {model}", after={"train": "each"})], "taken by stage infer already"),
     "taker of a taker": ([TRAIN, INFER, stage("b", "x {model}", after={"infer": "each"})], "puts none into one"),
     "mixed": (

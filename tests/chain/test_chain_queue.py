@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from chains import INFER, TRAIN, attempt, begun, stage
 
 from hpcdl.chain.folder import ChainFolder
 from hpcdl.chain.queue import read_result, take_all
+from hpcdl.errors import RunError
 
 SAY = [
     "bash",
@@ -79,6 +81,15 @@ def test_a_program_that_fails_is_the_result_of_its_model_alone(tmp_path):
     )
     assert told[0].startswith("train/0: exit code 4: no luck (")
     assert told[1].startswith("train/1: done (")
+
+
+@pytest.mark.parametrize("ending", ["kill $$", "exit 143"], ids=["by itself", "under srun"])
+def test_a_program_that_is_ended_from_outside_is_no_result_of_the_model(ending, tmp_path):
+    chain = begun(tmp_path, TRAIN, INFER)
+    attempt(chain, "train/0", 0)
+    with pytest.raises(RunError, match="train/0: bash got SIGTERM; `infer` takes this model again"):
+        take(chain, command=["bash", "-c", ending, "{model}"])
+    assert read_result(chain, chain.chain.stage("infer"), "train/0") is None
 
 
 def test_a_lost_run_is_believed_the_second_time_only(tmp_path, monkeypatch):

@@ -156,9 +156,13 @@ def test_what_a_check_stops_is_not_begun(user: User):
 
 
 def test_a_whole_chain_is_cancelled(user: User):
-    stages = [job(user, "train", "sleep 600"), job(user, "infer", "true {model}", train="each")]
+    train = job(user, "train", "(({end})) && sleep 600 || exit 0")
+    train["job"]["sweep"] = {"grid": {"end": [0, 1]}}
+    stages = [train, job(user, "infer", "echo {model}; sleep 600", train="each")]
     folder = start(user, chain(user, "stopped", stages))
-    user.wait(folder / "train", "RUNNING")
+    log = folder / "infer" / "results" / "train" / "0" / "log.txt"
+    wait_until(lambda: log.exists() and bool(log.read_text()), 60, "inference to begin")
     user.must("cancel", str(folder))
-    for name in ("train", "infer", "ranking"):
+    for name in ("train/1", "infer", "ranking"):
         user.wait(folder / name, "CANCELLED")
+    assert not list(log.parent.parent.glob("*.json")), "being cancelled is no result of the model"
