@@ -108,9 +108,15 @@ class Chain(Section):
 
     @property
     def in_order(self) -> list[Stage]:
-        """The stages, each behind those that it waits for."""
-        sorter = TopologicalSorter({stage.name: list(stage.after) for stage in self.stages})
-        return [self.stage(name) for name in sorter.static_order()]
+        """The stages, each behind those that it waits for, else as in the file."""
+        ordered: dict[str, Stage] = {}
+        while len(ordered) < len(self.stages):
+            ready = (
+                stage for stage in self.stages if stage.name not in ordered and stage.after.keys() <= ordered.keys()
+            )
+            first = next(ready)
+            ordered[first.name] = first
+        return list(ordered.values())
 
     def taker(self, name: str) -> Stage | None:
         """Return the stage that takes the models of stage `name` from the queue."""

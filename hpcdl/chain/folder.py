@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from hpcdl.chain.chainfile import Chain, ChainFileError
 from hpcdl.errors import RunError
 from hpcdl.files import write_atomically
+from hpcdl.run.folder import make_new
 from hpcdl.run.record import CHAIN_FILE
 
 RANKING = "ranking"
@@ -53,14 +54,13 @@ def make_chain_folder(chain: Chain, file: Path, site: str, runs: Path) -> ChainF
     Raises:
         RunError: it cannot be made.
     """
-    chain_id = datetime.now().strftime("%Y%m%d-%H%M%S")
-    path = runs.absolute() / f"{chain.name}-{chain_id}"
-    known = {"schema": 1, "id": chain_id, "site": site, "file": str(file.absolute()), "digest": chain.digest}
     try:
-        path.mkdir(parents=True)
+        chain_id = make_new(runs.absolute(), chain.name, datetime.now().strftime("%Y%m%d-%H%M%S"))
+        path = runs.absolute() / f"{chain.name}-{chain_id}"
+        known = {"schema": 1, "id": chain_id, "site": site, "file": str(file.absolute()), "digest": chain.digest}
         write_atomically(path / CHAIN_FILE, json.dumps({**known, "chain": chain.model_dump(mode="json")}, indent=1))
     except OSError as fault:
-        raise RunError(f"{path}: cannot be made ({fault.strerror}). Choose another place by --runs.") from None
+        raise RunError(f"{runs}: no chain's folder can be made ({fault.strerror}). Choose one by --runs.") from None
     return ChainFolder(path, chain_id, site, file.absolute(), chain)
 
 

@@ -15,7 +15,7 @@ from hpcdl.run.status import Status, look
 from hpcdl.run.submission import read_submissions
 from hpcdl.run.submit import Prepared, submit_again
 from hpcdl.run.submit import submit as give
-from hpcdl.slurm.client import Slurm
+from hpcdl.slurm.client import Slurm, SlurmError
 
 HOPELESS = "--kill-on-invalid-dep=yes"
 """A stage whose condition can never be met is cancelled, so that the ranking, which follows all, comes all the same."""
@@ -62,6 +62,9 @@ def submit(chain: ChainFolder, place: Place, slurm: Slurm, stops: Stops) -> Iter
             states[step.name] = [State.PENDING] * num_runs
             anything_new = True
             yield f"{step.name}: {_ids(jobs[step.name])}"
+    except SlurmError as fault:
+        rest = " What stands above is in the queue; the same command goes on with the rest." if anything_new else ""
+        raise type(fault)(f"stage {step.name}: {fault}{rest}") from None
     finally:
         _forget(prepared)
 
