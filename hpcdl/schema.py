@@ -7,15 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from hpcdl.chain.chainfile import Chain
 from hpcdl.job import Job
 from hpcdl.settings import Settings
 from hpcdl.site import Site
 
-MODELS: dict[str, type[BaseModel]] = {"job": Job, "site": Site, "settings": Settings}
+MODELS: dict[str, type[BaseModel]] = {"job": Job, "chain": Chain, "site": Site, "settings": Settings}
 
 
 def json_schema(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a `job`, a `site` or a `settings` file.
+    """Return the JSON Schema (draft 2020-12) of a `job`, a `chain`, a `site` or a `settings` file.
 
     The texts that the code has under a field become the field's description.
     """

@@ -44,7 +44,14 @@ class ShellWord(str):
 
 
 def render(
-    job: Job, job_file: str, site: Site, settings: Settings, changes: Sequence[str] = (), folder: Path | None = None
+    job: Job,
+    job_file: str,
+    site: Site,
+    settings: Settings,
+    changes: Sequence[str] = (),
+    folder: Path | None = None,
+    queue: Path | None = None,
+    through: Sequence[str] = (),
 ) -> str:
     """Return the batch script of a job at a site.
 
@@ -57,6 +64,8 @@ def render(
         folder: the run's folder, absolute, where it is known before the job has an id; the logs go there too. It is
             there when the job starts, and of a sweep its folder for each point, INDEX/. None: the script makes
             runs/NAME-ID/ where sbatch is called, runs/NAME-ID/INDEX/ for each point of a sweep.
+        queue: a file that appears, whole, when the run has ended well; of a sweep a folder with one for each point.
+        through: words of a program that is given the command to start, and starts it itself.
 
     Raises:
         HpcdlError: the site cannot run the job, or a value cannot stand in a script.
@@ -80,7 +89,8 @@ def render(
     elif site.scheduler == "pbs":
         directives = pbs_directives(job, site, partition, settings)
     commands = [
-        launch(component, site, place, given.get("cpus-per-task"), number if job.groups else None)
+        list(through)
+        + launch(component, site, place, given.get("cpus-per-task"), number if job.groups else None)
         + payload(component, job_file, changes)
         for number, (component, place, given) in enumerate(zip(components, partitions, options, strict=True))
     ]
@@ -105,6 +115,7 @@ def render(
         "points": [str(number) for number in range(len(points))],
         "point_variables": [(str(number), _texts(point)) for number, point in enumerate(points) if job.command],
         "commands": commands,
+        "queue": quote(str(queue)) + ("/$point" if job.sweep else "") if queue else None,
     }
     template = TEMPLATES[site.scheduler]
     try:

@@ -78,7 +78,7 @@ def test_render_goes_to_the_site_of_the_settings(own):
 
 def test_schema_is_json(own):
     assert json.loads(said("schema", "site"))["title"] == "Site"
-    with pytest.raises(HpcdlError, match="no schema of 'sites'; there are job, site, settings"):
+    with pytest.raises(HpcdlError, match="no schema of 'sites'; there are job, chain, site, settings"):
         said("schema", "sites")
 
 

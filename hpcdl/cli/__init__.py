@@ -10,6 +10,7 @@ import typer
 
 import hpcdl
 from hpcdl.cli import (
+    chain,
     check,
     collect,
     data,
@@ -51,6 +52,7 @@ app.command()(status.watch)
 app.command()(status.logs)
 app.command()(submit.cancel)
 app.command()(submit.rerun)
+app.command()(chain.chain)
 app.command()(collect.collect)
 app.command()(look.look)
 app.command()(look.predict_images)

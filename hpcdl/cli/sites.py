@@ -62,7 +62,7 @@ def import_site(
     write_or_print(profile(name, *ask_slurm(), date.today()), output)
 
 
-def schema(kind: str = typer.Argument(..., metavar="job|site|settings", help="The kind of file.")) -> None:
+def schema(kind: str = typer.Argument(..., metavar="job|chain|site|settings", help="The kind of file.")) -> None:
     """Print the JSON Schema of a kind of file, for an editor that checks while one types."""
     import json
 

@@ -144,7 +144,7 @@ def _submit(
     for warning in warnings:
         typer.echo(f"warning: --dependency: {warning}", err=True)
     prepared = prepare(job, job_file, profile, find_site(site_name, own), settings, runs, asked or None)
-    if _stops(job, job_file, prepared.script, prepared.text, profile, slurm) and not force:
+    if stops(job, job_file, prepared.script, prepared.text, profile, slurm) and not force:
         shutil.rmtree(prepared.folder)
         typer.echo("error: not submitted. Correct what stands above, or go on with --force.", err=True)
         raise typer.Exit(1)
@@ -156,7 +156,7 @@ def _submit(
         _watch(prepared.folder)
 
 
-def _stops(job: "Job", job_file: Path, path: Path, text: str, site: "Site", slurm: "Slurm") -> bool:
+def stops(job: "Job", job_file: Path, path: Path, text: str, site: "Site", slurm: "Slurm") -> bool:
     """Run the pre-flight, print what it finds, and tell whether it stops the job."""
     from hpcdl.cli.check import show
     from hpcdl.slurm.client import clean_environment

@@ -21,8 +21,10 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name, `ARRAY/INDEX` for a task of an array."""
-        return self.folder.name if array_index(self.folder) is None else f"{self.folder.parent.name}/{self.folder.name}"
+        """The folder's name, `ARRAY/INDEX` for a task of an array; of a stage of a chain with `CHAIN/` before it."""
+        outer = self.folder if array_index(self.folder) is None else self.folder.parent
+        outer = outer.parent if (outer.parent / record.CHAIN_FILE).is_file() else outer
+        return str(self.folder.relative_to(outer.parent))
 
     @property
     def is_local(self) -> bool:
@@ -31,7 +33,7 @@ class Run:
 
 
 def find_runs(paths: Iterable[Path | str], runs: Path) -> list[Run]:
-    """Return the runs that are meant: run folders, arrays (all their tasks), folders of runs, job ids (`12`, `12_3`).
+    """Return the runs that are meant: run folders, arrays (all tasks), chains, folders of runs, job ids (`12`, `12_3`).
 
     Args:
         runs: where job ids are looked up.
@@ -66,7 +68,7 @@ def _below(path: Path) -> list[Run]:
         children = [child for child in folder.iterdir() if child.is_dir()]
     except OSError:
         return []
-    marks = (record.RECORD_FILE, record.ARRAY_FILE)
+    marks = (record.RECORD_FILE, record.ARRAY_FILE, record.CHAIN_FILE)
     good = [(max(_time(child / mark) for mark in marks), child) for child in children]
     return [run for time, child in sorted(good) if time for run in _below(child)]
 

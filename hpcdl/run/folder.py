@@ -30,7 +30,7 @@ def make_run_folder(runs: Path, job: "Job", run_id: str | None = None) -> tuple[
         chosen = run_id
         (runs / f"{job.name}-{chosen}").mkdir(parents=True, exist_ok=True)  # a requeued job goes on in its folder
     else:
-        chosen = _make_new(runs, job.name, datetime.now().strftime("%Y%m%d-%H%M%S"))
+        chosen = make_new(runs, job.name, datetime.now().strftime("%Y%m%d-%H%M%S"))
     folder = runs / f"{job.name}-{chosen}"
     fill_run_folder(folder, job)
     return folder, chosen
@@ -56,7 +56,7 @@ def slurm_job_id(environ: Mapping[str, str]) -> str | None:
     return f"{array}_{task}" if array and task else environ.get("SLURM_JOB_ID")
 
 
-def _make_new(runs: Path, name: str, wanted: str) -> str:
+def make_new(runs: Path, name: str, wanted: str) -> str:
     """Make `runs/<name>-<id>/` for the first id of `wanted`, `wanted.2`, ... that is free, and return that id."""
     for attempt in itertools.count(1):
         chosen = wanted if attempt == 1 else f"{wanted}.{attempt}"

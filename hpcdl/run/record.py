@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ARRAY_FILE = "array.json"
 """The record of a job array, in place of record.json; the runs of its points lie in folders 0/, 1/, ... beside it."""
+CHAIN_FILE = "chain.json"
+"""What a folder has that holds the stages of a chain: a run or an array each (hpcdl/chain/)."""
 RECORD_FILE = "record.json"
 """Fields of record.json, all of them there from the start and null while not known:
 schema (1), name, id, job (the whole job file as an object), job_file, job_digest, scheduler (`local`, `slurm`, `pbs`),

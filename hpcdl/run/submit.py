@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,33 @@ def prepare(
         folder, run_id = make_run_folder(runs.absolute(), job)
     except OSError as fault:
         raise RunError(f"{runs}: no run's folder can be made ({fault.strerror}). Choose one by --runs.") from None
+    return prepare_in(folder, run_id, job, job_file, site, site_file, settings, dependency)
+
+
+def prepare_in(
+    folder: Path,
+    run_id: str,
+    job: Job,
+    job_file: Path,
+    site: Site,
+    site_file: Path,
+    settings: Settings,
+    dependency: str | None = None,
+    queue: Path | None = None,
+    through: Sequence[str] = (),
+) -> Prepared:
+    """Add to a run's folder, absolute, which has its job.yaml, what `prepare` says; if that fails it is removed.
+
+    Args:
+        run_id: the run's id in its record.
+        queue, through: as in `script.render`.
+
+    Raises:
+        HpcdlError: the site cannot run the job, or the folder cannot be written.
+    """
     try:
         asked = job.model_copy(update={"slurm": {**job.slurm, "dependency": dependency}}) if dependency else job
-        text = script.render(asked, str(folder / JOB_FILE), site, settings, folder=folder)
+        text = script.render(asked, str(folder / JOB_FILE), site, settings, folder=folder, queue=queue, through=through)
         path = folder / SCRIPT_FILE
         write_atomically(path, text)
         profile = site_file.read_bytes()
@@ -80,15 +105,18 @@ def prepare(
     return Prepared(folder, path, text)
 
 
-def submit(prepared: Prepared, site: Site, slurm: Slurm) -> Submission:
+def submit(prepared: Prepared, site: Site, slurm: Slurm, options: Sequence[str] = ()) -> Submission:
     """Give a new run to the scheduler. If it is refused, nothing is left of the run.
+
+    Args:
+        options: of sbatch, beside those in the script.
 
     Raises:
         SlurmUnanswered: nobody knows whether it was taken; the folder stays, and `hpcdl status` looks for the job.
         SlurmError: it was not taken.
     """
     try:
-        return _give(prepared.folder, prepared.script, [], site, slurm)
+        return _give(prepared.folder, prepared.script, list(options), site, slurm)
     except SlurmUnanswered:
         raise
     except SlurmError:  # nothing else: after Ctrl-C, say, there may be a job
@@ -96,13 +124,21 @@ def submit(prepared: Prepared, site: Site, slurm: Slurm) -> Submission:
         raise
 
 
-def submit_again(folder: Path, indices: list[int] | None, throttle: int | None, site: Site, slurm: Slurm) -> Submission:
+def submit_again(
+    folder: Path,
+    indices: list[int] | None,
+    throttle: int | None,
+    site: Site,
+    slurm: Slurm,
+    options: Sequence[str] = (),
+) -> Submission:
     """Submit a run, or some tasks of an array, again into the same folder, where they go on from their checkpoints.
 
     Args:
         folder: of the run or the array.
         indices: the tasks of the array; None for a run that is no array.
         throttle: how many tasks may run at the same time.
+        options: of sbatch, beside those in the script.
 
     Raises:
         SlurmError: it was not taken, or nobody knows.
@@ -113,11 +149,11 @@ def submit_again(folder: Path, indices: list[int] | None, throttle: int | None, 
         write_atomically(path, (folder / SCRIPT_FILE).read_bytes())  # a path of its own tells its job from the others
     except OSError as fault:
         raise RunError(f"{folder}: the script cannot be copied ({fault.strerror}).") from None
-    options = []
+    tasks = []
     if indices is not None:
         listed = ",".join(map(str, indices))
-        options = [f"--array={listed}%{throttle}" if throttle else f"--array={listed}"]
-    return _give(folder, path, options, site, slurm, indices)
+        tasks = [f"--array={listed}%{throttle}" if throttle else f"--array={listed}"]
+    return _give(folder, path, [*tasks, *options], site, slurm, indices)
 
 
 def _give(

@@ -1,6 +1,7 @@
 """`hpcdl predict-images` as a user runs it: the same bytes for any number of ranks; one that fails ends all."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -51,11 +52,15 @@ def test_one_and_two_ranks_write_the_same_bytes(work):
         digests[num_ranks] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     kinds = {
         "csv": ["", "_classes", "_confusion"],
+        "json": ["_measures"],
         "png": ["_confusion", "_mistakes"],
         "pdf": ["_confusion", "_mistakes"],
     }
     assert set(digests[1]) == {f"out{name}.{kind}" for kind, names in kinds.items() for name in names}
     assert digests[1] == digests[2]
+    measures = json.loads((work / "1" / "out_measures.json").read_text())
+    assert measures["n"] == 230
+    assert f"accuracy {measures['accuracy']:.4f}" in ended.stdout
     rows = (work / "1" / "out.csv").read_text().splitlines()
     assert len(rows) == 232
     assert [row for row in rows if row.startswith("3/broken.png,,,3,")]

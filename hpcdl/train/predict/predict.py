@@ -1,6 +1,7 @@
 """`hpcdl predict-images` on this rank: from a network and inputs to tables and pictures."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hpcdl.errors import HpcdlError
+from hpcdl.files import write_atomically
 from hpcdl.train.look.figures import Labelled
 from hpcdl.train.pictures import save
 from hpcdl.train.predict import measures, pictures, table
@@ -89,7 +91,9 @@ def _write(path: Path, trained: Trained, samples: Samples, outputs: Outputs, nam
     else:
         rows = table.of_numbers(samples, outputs, names)
         if samples.truth is not None and read.any():
-            _write_side(path, "errors", table.of_errors(samples, outputs, names))
+            errors = table.of_errors(samples, outputs, names)
+            _write_side(path, "errors", errors)
+            _write_measures(path, {"mae": float(errors["mae"].mean()), "n": int(read.sum())})
             save(pictures.numbers(samples.truth[read], outputs.values[read], names), _beside(path, "errors"))
     table.write(rows, path)
     print(path)
@@ -100,8 +104,10 @@ def _write_classes(path: Path, samples: Samples, outputs: Outputs, names: Sequen
     truth, best = samples.truth[read], outputs.values[read].argmax(axis=1)
     matrix = measures.confusion(truth, best, len(names))
     wrong = int((truth != best).sum())
-    title = f"{len(truth) - wrong} of {len(truth)} right: accuracy {1 - wrong / len(truth):.4f}"
+    accuracy = 1 - wrong / len(truth)
+    title = f"{len(truth) - wrong} of {len(truth)} right: accuracy {accuracy:.4f}"
     print(title)
+    _write_measures(path, {"accuracy": accuracy, "n": len(truth)})
     _write_side(path, "classes", table.of_each_class(matrix, names))
     _write_side(path, "confusion", table.of_confusion(matrix, names), show=False)
     save(pictures.confusion(matrix, names, title), _beside(path, "confusion"))
@@ -122,6 +128,11 @@ def _write_side(path: Path, name: str, frame: pd.DataFrame, show: bool = True) -
     if show:
         print(frame.to_string(index=False, float_format="{:.4f}".format))
     table.write(frame, _beside(path, name).with_suffix(path.suffix))
+
+
+def _write_measures(path: Path, measures: dict[str, float]) -> None:
+    """Write how good it is in a number or two, for programs that compare networks."""
+    write_atomically(_beside(path, "measures").with_suffix(".json"), json.dumps(measures) + "\n")
 
 
 def _beside(path: Path, name: str) -> Path:
