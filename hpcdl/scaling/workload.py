@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcdl.collector.runfolder import is_run_folder, read_run_folder
+from hpcdl.collector.find import is_run
+from hpcdl.collector.runfolder import read_run_folder
 from hpcdl.data import Data
 from hpcdl.errors import HpcdlError, JobFileError
 from hpcdl.job import Job
@@ -77,7 +78,7 @@ def read_measured(folder: Path, job: Job, warn: Callable[[str], None]) -> Measur
     Raises:
         HpcdlError: there is no such run, it measured no speed, or it trained something else than the job.
     """
-    if not folder.is_dir() or not is_run_folder(folder):
+    if not folder.is_dir() or not is_run([path.name for path in folder.iterdir()]):
         raise HpcdlError(f"--measured {folder}: no run's folder; give one of runs/, as `hpcdl run` prints it.")
     row = read_run_folder(folder, warn)
     if not row.images_per_s or not row.ranks:
