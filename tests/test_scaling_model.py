@@ -100,8 +100,8 @@ PUBLISHED = [
     ("VGG-16", 138_357_544, 64, 154, 128, 4, 25, 0.79),
     ("ResNet-50", 25_557_032, 32, 32 / 0.120 * BACKWARD, 256, 8, 50, 0.90),
 ]
-"""Horovod: 512 GPUs from its docs/benchmarks.rst, 128 from its README of 2017. Images/s of a P100: the benchmarks page of
-TensorFlow 1 (142 and 154); ResNet-101 is not there, so that it is Horovod's example of 16 GPUs, 1656.82 images/s in all.
+"""Horovod: 512 GPUs from its docs/benchmarks.rst, 128 from its README of 2017. Images/s of a P100: the benchmarks page
+of TensorFlow 1 (142 and 154); ResNet-101 is not there, so that it is Horovod's example of 16 GPUs, 1656.82 images/s.
 ResNet-50: Goyal et al. 2017 (arXiv:1706.02677), who give 120 ms for the backward pass on a P100."""
 
 
