@@ -27,6 +27,8 @@ POLL_S = 1.0
 ASK_S = 10
 """Seconds between two questions to Slurm about those that nothing is heard of."""
 LOG = "log.txt"
+CANCELLED = (-signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit codes of a program that is ended with its job, cancelled or out of time: that is no fault of the model."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,7 @@ def _take(chain: ChainFolder, stage: Stage, run: Run, command: Sequence[str]) ->
         with open(folder / LOG, "wb") as log:
             code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
         time_s = round(time.monotonic() - began, 3)
-        if code in (
-            -signal.SIGTERM,
-            128 + signal.SIGTERM,
-        ):  # no fault of the model: the job is cancelled, or out of time
+        if code in CANCELLED:
             raise RunError(
                 f"{model}: {words[0]} got SIGTERM; `{stage.name}` takes this model again when it begins again."
             )

@@ -60,6 +60,14 @@ def test_a_file_that_is_not_renamed_yet_is_not_in_the_queue(tmp_path):
     assert told[0].startswith("train: accuracy 0.5 (")
 
 
+def test_a_model_that_the_file_system_shows_late_is_waited_for(tmp_path):
+    chain = begun(tmp_path, stage("train"), INFER)
+    attempt(chain, "train", 0)  # it says that it has ended well, but the other folder still looks as before
+    hidden = (chain.queue / "train").rename(tmp_path / "hidden")
+    told = take(chain, [lambda: None, lambda: hidden.rename(chain.queue / "train")])
+    assert [line.partition(" (")[0] for line in told] == ["train: accuracy 0.5"]
+
+
 def test_what_was_done_before_is_not_done_again(tmp_path):
     chain = begun(tmp_path, TRAIN, INFER)
     for run in ("train/0", "train/1", "train/2"):
