@@ -35,8 +35,8 @@ COUNT = b" 0123456789"
 MOST_MOULDS = 4
 WORTH = 0.02
 """Part of the pieces of a block for which another mould is looked for."""
-MEMORY = 8 << 20
-"""Bytes, more than all arrays of a block."""
+MEMORY = 16 << 20
+"""Bytes, more than any array of a block; all of them together are fewer than twice as many."""
 WORD = 8
 ANY = bytes(range(256))
 BACKSPACE, NEWLINE, RETURN = b"\b\n\r"

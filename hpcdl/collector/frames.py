@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from hpcdl.collector.bars import NEWLINE, Skimmer, state
 
-BLOCK = 1 << 18
-"""Bytes that are read at a time; the arrays of numpy for larger ones are given back and taken anew each time."""
+BLOCK = 1 << 20
+"""Bytes that are read at a time: many for each call of numpy, few enough to stay in a core's cache."""
 LARGE = 1 << 19
 """Bytes of a log from which on its bars are skimmed: fewer are read as fast as numpy is loaded."""
 LONGEST = 1 << 18

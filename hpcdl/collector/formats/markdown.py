@@ -22,6 +22,10 @@ def _pipes(cells: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Escape what Markdown or the HTML in it would take for markup."""
-    text = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", harmless(text))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    r"""Escape what Markdown or the HTML in it would take for markup; a mean stays in one line with its deviation.
+
+    >>> escaped("images_per_s"), escaped("the _err log"), escaped("*a*|b")
+    ('images_per_s', 'the \\_err log', '\\*a\\*\\|b')
+    """
+    text = re.sub(r"([\\`*\[\]|~#]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", harmless(text))
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace(" ± ", "\xa0±\xa0")
