@@ -8,6 +8,8 @@ from hpcdl.search.individual import Individual, Result, State
 from hpcdl.search.plan import Plan
 from hpcdl.search.record import Record
 
+ROUNDING = 1 + 1e-9
+"""Hours are sums of fractions; a budget that is met exactly is not exceeded."""
 Ending = Literal["finished", "budget", "running"]
 
 
@@ -48,7 +50,7 @@ def search(plan: Plan, record: Record, evaluate: Evaluator, tell: Callable[[str]
         waiting = [individual for individual in trained if individual.result is None]
         if waiting and not evaluate.has_begun(generation):
             used, needed = used_hours(record), len(waiting) * plan.individual_hours
-            if used + needed > plan.search.budget.hours:
+            if used + needed > plan.search.budget.hours * ROUNDING:
                 return "budget"
         if waiting:
             for individual, result in evaluate(generation, trained):

@@ -48,7 +48,7 @@ class Genetic(BaseGASampler):
     ) -> dict[str, Any]:
         """Return the values of a child; of an individual of the first generation none, each is then drawn."""
         generation = self.get_trial_generation(study, trial)
-        population = self.get_parent_population(study, generation)
+        population = _best(study, self.get_parent_population(study, generation))  # which come in no certain order
         if not population:
             return {}
         known = [other.params for other in study.get_trials(deepcopy=False) if other.number < trial.number]

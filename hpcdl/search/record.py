@@ -106,7 +106,7 @@ class Record:
         except ImportError:
             raise SearchError("a search needs Optuna; install it with `pip install 'hpcdl[search]'`.") from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.search = search
+        self.search, self._optuna = search, optuna
         path = folder / STUDY_FILE
         _cut_half_a_line(path)
         try:
@@ -127,13 +127,19 @@ class Record:
             generation: from 0.
         """
         first = generation * self.search.population
-        numbers = range(first, first + self.search.size(generation))
-        for number in range(len(self._trials()), numbers.stop):
-            self._study.sampler = sampler(self.search, number)
-            if self.search.method == "grid":
-                self._study.enqueue_trial(grid_point(self.search, number), skip_if_exists=True)
-            self._study.ask(self._genes)
-        return [self._individual(trial) for trial in self._trials()[first : numbers.stop]]
+        end = first + self.search.size(generation)
+        missing = range(len(self._trials()), end)
+        if missing:
+            # Optuna writes what it draws value by value; here an individual is on the disk as a whole or not at all.
+            copy = self._optuna.create_study(direction=self._study.direction)
+            copy.add_trials(self._trials())
+            for number in missing:
+                copy.sampler = sampler(self.search, number)
+                if self.search.method == "grid":
+                    copy.enqueue_trial(grid_point(self.search, number))
+                copy.ask(self._genes)
+                self._study.add_trial(copy.get_trials(deepcopy=False)[number])
+        return [self._individual(trial) for trial in self._trials()[first:end]]
 
     def tell(self, number: int, result: Result) -> None:
         """Write down what became of an individual. One that failed gets the worst fitness that there is."""
