@@ -1,8 +1,9 @@
 """The picture of a search: fitness by generation, and from which individuals each one came."""
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpcdl.report.plots import COLORS, GRID, HEIGHT, INK, WIDTH, saved
 
@@ -10,8 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BEST_COLOR, OTHER_COLOR, FAILED_COLOR = COLORS[1], COLORS[0], "#767c83"
-SPREAD = 0.5
+SPREAD = 0.4
 """The part of the distance between two generations over which the individuals of one are spread."""
+MOST_NUMBERED = 24
+"""Where there are more individuals their numbers do not stand beside them."""
 NAME = "lineage"
 
 
@@ -37,7 +40,7 @@ def lineage_files(nodes: Sequence[Node], y_label: str, maximizes: bool) -> Itera
 
 
 def lineage(nodes: Sequence[Node], y_label: str, maximizes: bool) -> "Figure":
-    """Return a point for each individual, lines to its parents (those of the best one thick), and the best so far."""
+    """Return a point for each individual, lines to its parents (those of the best one thick), best and mean."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
@@ -50,14 +53,17 @@ def lineage(nodes: Sequence[Node], y_label: str, maximizes: bool) -> "Figure":
         for parent in node.parents:
             close = {node.number, parent} <= family
             (line,) = axes.plot(*zip(places[parent], places[node.number], strict=True), zorder=2 + close)
-            line.set(color=BEST_COLOR if close else GRID, linewidth=1.6 if close else 0.7)
+            line.set(color=BEST_COLOR if close else GRID, linewidth=1.2 if close else 0.7)
     for node in nodes:
         (point,) = axes.plot(*places[node.number], marker="x" if node.fitness is None else "o", zorder=4)
         color = BEST_COLOR if node.number in family else OTHER_COLOR
         point.set(color=FAILED_COLOR if node.fitness is None else color, markersize=5)
-    steps = best_so_far(nodes, maximizes)
-    if steps:
-        axes.step(*zip(*steps, strict=True), where="mid", color=INK, linewidth=1, linestyle="--", zorder=1)
+        if len(nodes) <= MOST_NUMBERED:
+            beside: dict[str, Any] = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": "x-small"}
+            axes.annotate(str(node.number), places[node.number], color=INK, zorder=5, **beside)
+    for points, style in ((best_so_far(nodes, maximizes), "--"), (means(nodes), ":")):
+        if points:
+            axes.plot(*zip(*points, strict=True), color=INK, linewidth=1, linestyle=style, zorder=1)
     axes.set_xlabel("generation", color=INK)
     axes.set_ylabel(y_label, color=INK, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -66,6 +72,7 @@ def lineage(nodes: Sequence[Node], y_label: str, maximizes: bool) -> "Figure":
     axes.tick_params(colors=INK)
     handles = [
         Line2D([], [], color=INK, linestyle="--", linewidth=1, label="best so far"),
+        Line2D([], [], color=INK, linestyle=":", linewidth=1, label="mean of the generation"),
         Line2D([], [], color=BEST_COLOR, marker="o", label="the best one and those it came from"),
         Line2D([], [], color=OTHER_COLOR, marker="o", linestyle="", label="others"),
     ]
@@ -101,6 +108,15 @@ def best_so_far(nodes: Sequence[Node], maximizes: bool) -> list[tuple[float, flo
         if ranked and ranked[0].fitness is not None:
             found.append((float(generation), ranked[0].fitness))
     return found
+
+
+def means(nodes: Sequence[Node]) -> list[tuple[float, float]]:
+    """Return generation and the mean fitness of those of it that have one."""
+    fitness: dict[int, list[float]] = {}
+    for node in nodes:
+        if node.fitness is not None:
+            fitness.setdefault(node.generation, []).append(node.fitness)
+    return [(float(generation), statistics.fmean(fitness[generation])) for generation in sorted(fitness)]
 
 
 def _ranked(nodes: Sequence[Node], maximizes: bool) -> list[Node]:

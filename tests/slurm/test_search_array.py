@@ -130,7 +130,7 @@ def test_a_search_goes_on_after_it_was_killed_and_keeps_what_failed_and_what_the
             assert one["fitness"] > 0
             assert one["epochs_done"] >= 1
             assert one["hours"] > 0
-    assert states["completed"] and states["stopped"] and states["failed"], states  # by the seed
+    assert {state for state, number in states.items() if number} >= {"completed", "stopped", "failed"}  # by the seed
     assert all(one["parents"] for one in individuals if one["generation"] == 2)
     assert len({record.read(folder)["host"] for folder in searcher.tasks}) > 1
     assert "Best individuals" in said[0].stdout
