@@ -102,7 +102,7 @@ def finish(plan, folder: Path, evaluate=None) -> tuple[str, list[Individual]]:
             "train.optimiser: unknown key. Did you mean 'optimizer'",
         ),
         ({"space": {"train.model.width": {"int": [1, 2]}}}, "mnist_cnn has no argument 'width'; it takes blocks, "),
-        ({"space": {"train.data.name.x": {"int": [1, 2]}}}, "'data' is a single value in the file"),
+        ({"space": {"train.epochs.x": {"int": [1, 2]}}}, "'epochs' is a single value in the file"),
         ({"space": {"resources.nodes": {"int": [1, 2]}}}, "only values of the training can differ; write train.KEY"),
         ({"space": {"train.model.blocks": {"int": [0, 2]}}}, "train.model.blocks cannot be 0: "),
         ({"space": {"train.epochs": {"int": [3, 1]}}}, "3 is more than 1; write [lowest, highest]"),

@@ -183,9 +183,12 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, changes, said):
 def queue(tmp_path):
     """A folder with a search, and Slurm's programs as far as a search needs them; what is submitted is counted."""
     submit = "echo x >> submitted; echo 41"
+    waits = "PENDING|Priority|0:00|5:00|2026-11-21T08:00:00|N/A||$array/job.sbatch"
+    script = 'echo "41|$array/job.sbatch"'
+    tasks = f'for task in 0 1; do echo "41_$task|{waits}"; done'
     bodies = {
         "sbatch": f'case "$*" in --version) echo slurm 22.05.8;; --test-only*) ;; *) {submit};; esac',
-        "squeue": "exit 0",
+        "squeue": f'array=$(echo $PWD/runs/*/tiny-g1-*); case "$*" in *--jobs=*) {tasks};; *) {script};; esac',
     }
     (tmp_path / "bin").mkdir()
     for name, body in bodies.items():
@@ -204,7 +207,7 @@ def go_on(queue: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_generation_is_submitted_once_however_often_the_command_is_called(queue):
     first = go_on(queue)
-    assert "generation 1: job 41, an array of 2" in first.stdout, first.stderr
+    assert "generation 1 of 2: job 41" in first.stdout, first.stderr
     (array,) = (queue / "runs" / "search-tiny").glob("tiny-g1-*")
     assert "--array=0-1" in (array / "job.sbatch").read_text()
     assert (queue / "submitted").read_text() == "x\n"
@@ -214,6 +217,7 @@ def test_a_generation_is_submitted_once_however_often_the_command_is_called(queu
     (array / "submissions.json").write_text(json.dumps(known))
     go_on(queue)
     assert (queue / "submitted").read_text() == "x\n"
+    assert json.loads((array / "submissions.json").read_text())["submissions"][0]["job_id"] == "41"
     assert [array] == list((queue / "runs" / "search-tiny").glob("tiny-g*"))
 
 
@@ -223,3 +227,17 @@ def test_a_generation_that_was_prepared_and_given_to_nobody_is_prepared_anew(que
     go_on(queue)
     arrays = list((queue / "runs" / "search-tiny").glob("tiny-g1-*"))
     assert (len(arrays), left in arrays, (queue / "submitted").read_text()) == (1, False, "x\n")
+
+
+def test_a_generation_that_never_arrived_is_submitted_again(queue):
+    go_on(queue)
+    (array,) = (queue / "runs" / "search-tiny").glob("tiny-g1-*")
+    long_ago = {"script": str(array / "job.sbatch"), "began": "2020-01-01T00:00:00.000+00:00"}
+    (array / "submissions.json").write_text(json.dumps({"schema": 1, "submissions": [long_ago]}))
+    waits = (queue / "bin" / "squeue").read_text()
+    (queue / "bin" / "squeue").write_text(waits.replace("array=", "[[ $(<submitted) == *x*x* ]] || exit 0; array="))
+    again = go_on(queue)
+    assert "generation 1 of 2: job 41" in again.stdout, again.stderr
+    assert (queue / "submitted").read_text() == "x\nx\n"
+    submissions = json.loads((array / "submissions.json").read_text())["submissions"]
+    assert [entry["job_id"] for entry in submissions] == [None, "41"]

@@ -10,8 +10,8 @@ from hpcdl.run.find import find_runs
 from hpcdl.run.follow import watch
 from hpcdl.run.states import State as RunState
 from hpcdl.run.status import Status
-from hpcdl.run.submission import read_submissions
-from hpcdl.run.submit import Prepared, prepare, submit
+from hpcdl.run.submission import Submission, read_submissions
+from hpcdl.run.submit import Prepared, prepare, submit, submit_again
 from hpcdl.search.individual import Individual, Result, State
 from hpcdl.search.plan import Plan
 from hpcdl.search.reached import reached
@@ -49,12 +49,21 @@ class Queue:
     def __call__(self, generation: int, individuals: Sequence[Individual]) -> Iterator[tuple[Individual, Result]]:
         """Submit a generation that was not, and yield those that have ended."""
         array = self._submitted(generation) or self._submit(generation, individuals)
-        for statuses in watch(find_runs([array], array), self.slurm, self.interval_s):
-            if not self.wait or all(status.state.ended for status in statuses):
-                break
+        statuses = self._look(array)
+        if all(status.state is RunState.LOST and status.job_id is None for status in statuses):
+            self._tell(generation, submit_again(array, None, None, self.site, self.slurm))  # it never arrived
+            statuses = self._look(array)
         for individual, status in zip(individuals, statuses, strict=True):
             if status.state.ended:
                 yield individual, self._result(status)
+
+    def _look(self, array: Path) -> list[Status]:
+        """Return what the individuals of an array are doing, after all have ended where that is waited for."""
+        looks = watch(find_runs([array], array), self.slurm, self.interval_s)
+        statuses = next(looks)
+        for later in looks if self.wait else ():
+            statuses = later
+        return statuses
 
     def _submitted(self, generation: int) -> Path | None:
         """Return the array of a generation. A folder that was prepared and given to nobody is none: it is removed."""
@@ -71,9 +80,11 @@ class Queue:
         job = base.model_copy(update={"name": self._name(generation), "sweep": sweep})
         prepared = prepare(job, self.plan.job_file, self.site, self.site_file, self.settings, self.folder)
         self.check(job, prepared)
-        submission = submit(prepared, self.site, self.slurm)
-        self.tell(f"generation {generation + 1}: job {submission.job_id}, an array of {len(individuals)}")
+        self._tell(generation, submit(prepared, self.site, self.slurm))
         return prepared.folder
+
+    def _tell(self, generation: int, submission: Submission) -> None:
+        self.tell(f"generation {generation + 1} of {self.plan.search.num_generations}: job {submission.job_id}")
 
     def _name(self, generation: int) -> str:
         return f"{self.plan.job.name}-g{generation + 1}"
