@@ -39,7 +39,7 @@ def search(
     from hpcdl.job import parse_changes
     from hpcdl.search import driver
     from hpcdl.search.plan import in_lines, make_plan
-    from hpcdl.search.record import Record, begin, locked
+    from hpcdl.search.record import Record, alone, begin
     from hpcdl.settings import load_settings
     from hpcdl.site import load_site
 
@@ -51,7 +51,7 @@ def search(
         typer.echo(line)
     if dry_run:
         return
-    with locked(folder):
+    with alone(folder):
         goes_on = begin(folder, plan.job, profile.name)
         typer.echo(f"{'Going on in' if goes_on else 'Folder'} {folder}")
         record = Record(folder, plan.search)

@@ -5,18 +5,17 @@ any number of processes may open: JournalStorage); each individual is a trial, i
 a search needs to go on stands there and in the folders of its runs.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpcdl.collector.settings import flat
 from hpcdl.errors import HpcdlError
-from hpcdl.files import write_atomically
+from hpcdl.files import locked, write_atomically
 from hpcdl.job import Job
 from hpcdl.search.individual import PARENTS, RESULT, Individual, Result
 from hpcdl.search.samplers import grid_point, sampler
@@ -36,22 +35,19 @@ class SearchError(HpcdlError):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Keep a search to one process: a second one would submit what the first one submits.
 
     Raises:
         SearchError: another process has it, or the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / LOCK_FILE, "a")  # noqa: SIM115 the lock lives as long as the file is open
-    except OSError as fault:
-        raise SearchError(f"{folder}: cannot be written ({fault.strerror}). Choose another by --runs.") from None
-    with file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            stack.enter_context(locked(folder / LOCK_FILE))
+        except BlockingIOError:
             raise SearchError(f"{folder}: another hpcdl search is at work on it; wait for it, or end it.") from None
+        except OSError as fault:
+            raise SearchError(f"{folder}: cannot be written ({fault.strerror}). Choose another by --runs.") from None
         yield
 
 
