@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,11 @@ class Searcher:
         """Start a search that waits."""
         command, env = login.command_line(self.slurm.sandbox, self.words, "root", self.folder)
         return subprocess.Popen(
-            command, env=env | self.variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+            command,
+            env=env | self.variables,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     @property
@@ -103,7 +108,7 @@ def test_a_search_goes_on_after_it_was_killed_and_keeps_what_failed_and_what_the
 
     process = searcher.start()
     wait_until(lambda: any(read_submissions(array) for array in searcher.arrays), 120, "the first generation")
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
     said: list[subprocess.CompletedProcess[str]] = []
