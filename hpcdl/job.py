@@ -13,6 +13,8 @@ from ruamel.yaml.error import YAMLError
 
 from hpcdl import values, yamlfile
 from hpcdl.errors import JobFileError
+from hpcdl.exits import Exit
+from hpcdl.search.section import Search
 from hpcdl.sweep import Sweep
 from hpcdl.timeout import SHORTEST_JOB_S, SLACK_S, OnTimeout
 from hpcdl.training import Training
@@ -23,6 +25,7 @@ EXPECTATION = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?
 _NOT_WITH_GROUPS = {
     "train": "a job with `groups:` runs the command of each group; leave this section out",
     "command": "a job with `groups:` has a command in each group; leave this key out",
+    "search": "Slurm has no arrays of heterogeneous jobs; leave this section out",
     "sweep": "Slurm has no arrays of heterogeneous jobs; submit jobs with `groups:` one by one",
     "on_timeout": "a job with `groups:` gets no signal before its limit and is not requeued; leave it out",
 }
@@ -100,6 +103,8 @@ class Job(Section):
     shell does; nothing in it is expanded."""
     sweep: Sweep | None = None
     """Many runs instead of one, as a job array: a training with other values, or a command with other variables."""
+    search: Search | None = None
+    """Many trainings in generations, each chosen by what those before it reached; `hpcdl search` runs it."""
     on_timeout: OnTimeout | None = None
     """What happens when the time limit comes near; see `timeout`."""
     env: dict[VariableName, str] = Field(default={})
@@ -134,7 +139,7 @@ class Job(Section):
             raise ValueError(f"groups: {', '.join(names)}: give two or more, each with a name of its own.")
         if self.resources != self.groups[0].resources:
             raise ValueError("resources: a job with `groups:` has them in each group; leave this key out.")
-        for key in ("train", "command", "sweep", "on_timeout"):
+        for key in ("train", "command", "sweep", "search", "on_timeout"):
             if getattr(self, key) is not None:
                 raise ValueError(f"{key}: {_NOT_WITH_GROUPS[key]}.")
         return self
@@ -164,6 +169,14 @@ class Job(Section):
         return self
 
     @model_validator(mode="after")
+    def _search_of_trainings(self) -> "Job":
+        if self.search and self.sweep:
+            raise ValueError("search and sweep both say what differs; leave one of them out.")
+        if self.search and not self.train:
+            raise ValueError("search: looks for a better training, and this job runs a `command:`; sweep that instead.")
+        return self
+
+    @model_validator(mode="after")
     def _time_for_a_notice(self) -> "Job":
         asked = self.on_timeout
         if asked and asked.requeues and self.slurm.get("no-requeue"):
@@ -173,7 +186,7 @@ class Job(Section):
                 f"on_timeout.signal_before: {asked.signal_before} (and the minute by which Slurm may be early) leaves "
                 f"nothing of resources.time {self.resources.time}; ask for more time or a shorter notice."
             )
-        if asked and self.train and asked.model_fields_set & {"exit_code", "checkpoint_command"}:
+        if asked and self.train and (asked.exit_code != Exit.STOPPED or asked.checkpoint_command):
             raise ValueError(
                 "on_timeout: exit_code and checkpoint_command are for a `command:`; a training writes its checkpoint "
                 "by itself, leave them out."
@@ -221,6 +234,18 @@ class Job(Section):
             what = "`groups:`, which only Slurm starts (hpcdl submit)," if self.groups else "a `command:`"
             raise JobFileError(f"job {self.name} has {what} and no `train:` section: there is nothing to train.")
         return self.train
+
+    def check_no_search(self) -> None:
+        """Refuse a job whose file asks for many trainings where one is to be run.
+
+        Raises:
+            JobFileError: it has a `search:` section.
+        """
+        if self.search:
+            raise JobFileError(
+                f"job {self.name} has a `search:` section: hpcdl search trains it; --set search=null leaves the "
+                "search out."
+            )
 
     @property
     def log_prefix(self) -> str:

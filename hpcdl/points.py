@@ -32,9 +32,11 @@ def choose_point(path: Path | str, overrides: dict[str, Any], number: int | None
     """Return the overrides that make one training of a job: `overrides`, and those of a point where it has a sweep.
 
     Raises:
-        JobFileError: the job has a sweep and no point is chosen, or it has no such point.
+        JobFileError: the job has a sweep and no point is chosen, or it has no such point; or it has a search.
     """
-    sweep = load_job(path, overrides).sweep
+    job = load_job(path, overrides)
+    job.check_no_search()
+    sweep = job.sweep
     if sweep is None and number is None:
         return overrides
     num_points = len(sweep.all_points()) if sweep else 0

@@ -75,6 +75,7 @@ def render(
             f"groups: only Slurm and its srun start a heterogeneous job, and site {site.name} has not both. Choose "
             "another site, or submit each group as a job of its own."
         )
+    job.check_no_search()
     components = job.components
     partitions = [choose_partition(component, site) for component in components]
     for component, place in zip(components, partitions, strict=True):

@@ -40,7 +40,7 @@ def load(path: Path | str, model: type[AnySection], error: type[HpcdlError], ove
     """
     tree = _parse(Path(path), error)
     for key, value in (overrides or {}).items():
-        _override(tree, key, value, error)
+        _override(tree, key, value, model, error)
     try:
         return model.model_validate(_plain(tree))
     except ValidationError as faults:
@@ -80,11 +80,13 @@ def _parse(path: Path, error: type[HpcdlError]) -> Any:
     return tree
 
 
-def _override(tree: Any, dotted: str, value: Any, error: type[HpcdlError]) -> None:
+def _override(tree: Any, dotted: str, value: Any, model: type[BaseModel], error: type[HpcdlError]) -> None:
     *parents, last = dotted.split(".")
-    for parent in parents:
+    for depth, parent in enumerate(parents):
         if tree.get(parent) is None:
             tree[parent] = {}
+        elif isinstance(tree[parent], str) and "name" in _allowed_keys(model, parents[: depth + 1]):
+            tree[parent] = {"name": tree[parent]}  # a section that is given by its name alone, as `model: mnist_cnn`
         tree = tree[parent]
         if not isinstance(tree, dict):
             raise error(f"--set {dotted}: '{parent}' is a single value in the file, so nothing can be set below it.")

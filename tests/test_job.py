@@ -101,6 +101,12 @@ def test_set_replaces_values_and_is_checked_like_the_file(load):
         load(GOOD, parse_changes(["name.first=1"]))
 
 
+def test_set_gives_arguments_to_a_model_that_stands_there_by_its_name_alone(load):
+    job = load(GOOD, parse_changes(["train.model.filters=8", "train.data.in_memory=true"]))
+    assert job.train.model.arguments == {"filters": 8}
+    assert (job.train.data.name, job.train.data.in_memory) == ("mnist", True)
+
+
 def test_the_digest_is_of_what_the_job_says_not_of_how_it_is_written(load):
     same = GOOD.replace("epochs: 20", "epochs: 20    # a comment").replace("data: mnist", 'data: "mnist"')
     assert load(same).digest == load(GOOD).digest

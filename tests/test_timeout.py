@@ -5,6 +5,7 @@ import pytest
 from hpcdl.errors import JobFileError
 from hpcdl.fit import timeout_at
 from hpcdl.job import load_job
+from hpcdl.run.folder import JOB_FILE, fill_run_folder
 from hpcdl.sbatch import sbatch_options
 from hpcdl.settings import Settings
 from hpcdl.site import Launch, Site, load_site
@@ -80,3 +81,9 @@ def test_a_site_without_a_notice_refuses_a_job_that_asks_and_runs_one_that_does_
         with pytest.raises(JobFileError, match="Leave it out here by --set on_timeout=null"):
             timeout_at(job(tmp_path, TRAINING, on_timeout={}), site)
     assert timeout_at(job(tmp_path, TRAINING, on_timeout={}), load_site("local")) is None
+
+
+def test_a_run_folder_holds_a_training_with_its_time_limit_so_that_the_ranks_can_read_it(tmp_path):
+    asked = job(tmp_path, TRAINING, on_timeout={"requeues": 0})
+    fill_run_folder(tmp_path / "run", asked)
+    assert load_job(tmp_path / "run" / JOB_FILE) == asked

@@ -8,7 +8,6 @@ ranking/              the run of the ranking; ranking.csv and ranking.json besid
 """
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 
 from hpcdl.chain.chainfile import Chain, ChainFileError
 from hpcdl.errors import RunError
-from hpcdl.files import write_atomically
+from hpcdl.files import locked, write_atomically
 from hpcdl.run.folder import make_new
 from hpcdl.run.record import CHAIN_FILE
 
@@ -99,16 +98,11 @@ def alone(runs: Path) -> Iterator[None]:
     Raises:
         RunError: another one is at work, or the folder cannot be written.
     """
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        lock = open(runs / ".chains.lock", "a")  # noqa: SIM115 closed below
-    except OSError as fault:
-        raise RunError(f"{runs}: cannot be written ({fault.strerror}). Choose another place by --runs.") from None
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(runs / ".chains.lock"))
         except BlockingIOError:
             raise RunError(f"another `hpcdl chain` is at work in {runs}; try again when it has ended.") from None
-        except OSError:
-            pass  # a file system without locks: then the user alone takes care
+        except OSError as fault:
+            raise RunError(f"{runs}: cannot be written ({fault.strerror}). Choose another place by --runs.") from None
         yield

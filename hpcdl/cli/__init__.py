@@ -23,6 +23,7 @@ from hpcdl.cli import (
     run,
     sandbox,
     script,
+    search,
     sites,
     status,
     submit,
@@ -53,6 +54,7 @@ app.command()(status.logs)
 app.command()(submit.cancel)
 app.command()(submit.rerun)
 app.command()(chain.chain)
+app.command()(search.search)
 app.command()(collect.collect)
 app.command()(look.look)
 app.command()(look.predict_images)

@@ -185,7 +185,7 @@ def print_table(table: "Table", format_: str) -> None:
     if format_ == "table":
         from hpcdl.collector.formats import terminal
 
-        for line in terminal.lines(table, _width()):
+        for line in terminal.lines(table, width()):
             print(line)
         return
     text = writer(format_)(table)
@@ -195,7 +195,7 @@ def print_table(table: "Table", format_: str) -> None:
         sys.stdout.write(text)
 
 
-def _width() -> int | None:
+def width() -> int | None:
     """Return the characters of the terminal; None for a file or a pipe, which have no width."""
     import shutil
 
@@ -239,7 +239,7 @@ def _redraw(rows: "list[Row]", read: "Callable[[bool], list[Row]]", request: "Re
 
     with Live(console=Console(highlight=False), transient=True, auto_refresh=False) as live:
         while _is_running(rows):
-            live.update(Text("\n".join(terminal.lines(build(rows, request), _width()))), refresh=True)
+            live.update(Text("\n".join(terminal.lines(build(rows, request), width()))), refresh=True)
             time.sleep(interval_s)
             rows = read(True)
 

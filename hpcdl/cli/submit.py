@@ -10,6 +10,7 @@ from hpcdl.cli.run import RUNS_OPTION, SET_OPTION
 
 if TYPE_CHECKING:
     from hpcdl.job import Job
+    from hpcdl.run.submit import Prepared
     from hpcdl.site import Site
     from hpcdl.slurm.client import Slurm
 
@@ -116,15 +117,13 @@ def cancel(
     from hpcdl.run.cancel import cancel as cancel_runs
     from hpcdl.run.find import find_runs
 
-    for line in cancel_runs(find_runs(names, runs), _slurm()):
+    for line in cancel_runs(find_runs(names, runs), slurm_here()):
         typer.echo(line)
 
 
 def _submit(
     job: "Job", job_file: Path, site_name: str, runs: Path, dependency: list[str], force: bool, wait: bool
 ) -> None:
-    import shutil
-
     from hpcdl.errors import SiteError
     from hpcdl.run.dependency import check_dependency
     from hpcdl.run.submit import prepare
@@ -139,21 +138,30 @@ def _submit(
         raise SiteError(
             f"site {profile.name} has no queue: hpcdl run {job_file} starts the job here; or name a --site."
         )
-    slurm = _slurm()
+    slurm = slurm_here()
     asked, warnings = check_dependency(dependency, slurm)
     for warning in warnings:
         typer.echo(f"warning: --dependency: {warning}", err=True)
     prepared = prepare(job, job_file, profile, find_site(site_name, own), settings, runs, asked or None)
-    if stops(job, job_file, prepared.script, prepared.text, profile, slurm) and not force:
-        shutil.rmtree(prepared.folder)
-        typer.echo("error: not submitted. Correct what stands above, or go on with --force.", err=True)
-        raise typer.Exit(1)
+    refuse_what_stops(job, job_file, prepared, profile, slurm, force)
     submission = give(prepared, profile, slurm)
     shown = Path(prepared.folder.name) if runs == Path() else runs / prepared.folder.name
     num_tasks = len(job.sweep.all_points()) if job.sweep else None
     _tell(str(submission.job_id), num_tasks, shown, slurm)
     if wait:
         _watch(prepared.folder)
+
+
+def refuse_what_stops(
+    job: "Job", job_file: Path, prepared: "Prepared", site: "Site", slurm: "Slurm", force: bool
+) -> None:
+    """Run the pre-flight of a run and print what it finds; leave, and nothing of the run, if that stops the job."""
+    import shutil
+
+    if stops(job, job_file, prepared.script, prepared.text, site, slurm) and not force:
+        shutil.rmtree(prepared.folder)
+        typer.echo("error: not submitted. Correct what stands above, or go on with --force.", err=True)
+        raise typer.Exit(1)
 
 
 def stops(job: "Job", job_file: Path, path: Path, text: str, site: "Site", slurm: "Slurm") -> bool:
@@ -194,7 +202,7 @@ def _submit_failed(run: Path, wait: bool) -> None:
         raise HpcdlError(
             f"{run}: was not made by hpcdl submit. `hpcdl resume {run}` goes on with a run of this machine."
         )
-    slurm = _slurm()
+    slurm = slurm_here()
     statuses = look(find_runs([folder], folder), slurm)
     open_ones = [status for status in statuses if not status.state.ended]
     failed = [status for status in statuses if status.state.ended and status.state is not State.COMPLETED]
@@ -226,7 +234,7 @@ def _watch(folder: Path) -> None:
     watch([str(folder)], folder.parent, 10.0)
 
 
-def _slurm() -> "Slurm":
+def slurm_here() -> "Slurm":
     from hpcdl.slurm.client import Slurm
 
     return Slurm(tell=lambda text: typer.echo(f"note: {text}", err=True))

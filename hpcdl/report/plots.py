@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +35,7 @@ MOST_MARKERS = 30
 """Lines with more points have no markers."""
 DPI = 200
 SUFFIXES = ("png", "svg", "pdf")
+NO_MATPLOTLIB = "plots need matplotlib; install it with `pip install 'hpcdl[report]'`."
 NO_DATES: Mapping[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
@@ -53,7 +54,7 @@ def figure(plot: Plot) -> "Figure":
         from matplotlib.figure import Figure
         from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
     except ImportError:
-        raise CollectError("plots need matplotlib; install it with `pip install 'hpcdl[report]'`.") from None
+        raise CollectError(NO_MATPLOTLIB) from None
     made = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = made.add_subplot()
     groups = {line.group for line in plot.lines}
@@ -154,13 +155,24 @@ def _keys(plot: Plot, named: bool) -> list[Any]:
 
 def files(plot: Plot) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the plot as PNG, SVG and PDF; the same plot gives the same bytes."""
-    import matplotlib
+    return saved(plot.name, lambda: figure(plot))
 
+
+def saved(name: str, make: Callable[[], "Figure"]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of a figure as PNG, SVG and PDF; the same figure gives the same bytes.
+
+    Raises:
+        CollectError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise CollectError(NO_MATPLOTLIB) from None
     for suffix in SUFFIXES:
         data = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": plot.name, "pdf.fonttype": 42, "svg.fonttype": "path"}):
-            figure(plot).savefig(data, format=suffix, dpi=DPI, metadata=NO_DATES[suffix])
-        yield f"{plot.name}.{suffix}", data.getvalue()
+        with matplotlib.rc_context({"svg.hashsalt": name, "pdf.fonttype": 42, "svg.fonttype": "path"}):
+            make().savefig(data, format=suffix, dpi=DPI, metadata=NO_DATES[suffix])
+        yield f"{name}.{suffix}", data.getvalue()
 
 
 def inline_svg(plot: Plot) -> str:

@@ -31,6 +31,8 @@ MPI_SETTINGS = {
 
 POLL_S = 0.1
 END_GRACE_S = 10
+OUT_OF_TIME = "stopped at its time limit"
+"""The reason of a run that `follow` ended."""
 
 
 class Line(NamedTuple):
@@ -91,6 +93,15 @@ class LocalRun:
             folder, run_id = make_run_folder(runs, job)
         except OSError as fault:
             raise RunError(f"{runs}: no run's folder can be made ({fault.strerror}). Choose one by --runs.") from None
+        return cls.begin(job, job_file, num_ranks, folder, run_id)
+
+    @classmethod
+    def begin(cls, job: Job, job_file: Path, num_ranks: int, folder: Path, run_id: str) -> "LocalRun":
+        """Make the record of a new run in its folder, which holds the job already.
+
+        Raises:
+            RunError: there is no mpirun.
+        """
         run = cls(job, num_ranks, folder, run_id)
         record.create(
             folder,
@@ -122,11 +133,14 @@ class LocalRun:
         record.restart(folder, run._num_ranks, run._command)
         return run
 
-    def follow(self) -> Generator[Line, None, None]:
+    def follow(self, limit_s: float | None = None) -> Generator[Line, None, None]:
         """Start the ranks and yield what they say until the last of them has ended.
 
         Their logs are files from the first line on, so that nothing is lost with this process. An interruption ends
         the ranks and is recorded; close the generator when you stop reading it early.
+
+        Args:
+            limit_s: seconds after which the ranks are ended; the run's reason is then OUT_OF_TIME.
         """
         began = time.monotonic()
         reason = None
@@ -139,7 +153,10 @@ class LocalRun:
                 env={**mpirun_environment(self._num_ranks), FOLDER_VARIABLE: str(self.folder)},
             )
         try:
-            yield from self._lines(process)
+            yield from self._lines(process, None if limit_s is None else began + limit_s)
+        except TimeoutError:
+            reason = OUT_OF_TIME
+            _stop(process)
         except BaseException:  # Ctrl-C here or, when it came to who reads the lines, the end of this generator
             reason = "interrupted"
             _stop(process)
@@ -149,7 +166,7 @@ class LocalRun:
             self.exit_code = code if code >= 0 else 128 - code
             self._finish(time.monotonic() - began, reason)
 
-    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[Line]:
+    def _lines(self, process: subprocess.Popen[bytes], deadline: float | None) -> Iterator[Line]:
         tails = {
             "output": Tail(self.output),
             "error": Tail(self.error),
@@ -162,6 +179,8 @@ class LocalRun:
                     yield Line(source, text)
             if ended:
                 return
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError
             time.sleep(POLL_S)
 
     def _finish(self, time_s: float, reason: str | None) -> None:

@@ -246,6 +246,7 @@ LEARNING = [
     ("mlp", (8, 8, 1), {}, 3e-3),
     ("lenet5", (28, 28, 1), {}, 3e-3),
     ("mnist_cnn", (12, 12, 1), {}, 3e-3),
+    ("mnist_cnn", (12, 12, 1), {"blocks": 3, "filters": 8, "kernel_size": 3, "dense": 64}, 2e-2),
 ]
 LEARNING_SLOWLY = [
     ("resnet20_cifar", (8, 8, 3), {}, 3e-3),
@@ -327,7 +328,7 @@ def test_inputs_of_another_kind_are_refused(name, shape, text):
         ("transformer", {}, "'transformer' is no model. `hpcdl models` lists them; your own is `module:function`."),
         ("resnet50", {"zero_init": True}, "resnet50 has no argument 'zero_init'. Did you mean 'zero_init_residual'?"),
         ("resnet50", {"depth": 34}, "resnet50 has no argument 'depth'; it takes zero_init_residual, stride_in_1x1"),
-        ("mnist_cnn", {"width": 2}, "mnist_cnn has no argument 'width'; it takes none."),
+        ("mnist_cnn", {"width": 2}, "mnist_cnn has no argument 'width'; it takes blocks, filters, kernel_size, dense."),
         ("vgg16", {"dropout": 1.0}, "vgg16 cannot have dropout 1.0; it must be less than 1."),
         ("mlp", {"hidden": 0}, "mlp cannot have hidden 0; it must be greater than or equal to 1."),
         (
@@ -342,3 +343,10 @@ def test_a_wrong_name_or_argument_is_refused_with_the_right_one(name, arguments,
     with pytest.raises(ValueError, match=name) as raised:
         catalogue.check(name, arguments)
     assert str(raised.value).startswith(text)
+
+
+def test_the_lectures_network_has_other_sizes():
+    expected = 25 * 8 + 8 + (25 * 8 * 20 + 20) + (25 * 20 * 50 + 50) + (3 * 3 * 50 * 64 + 64) + (64 * 10 + 10)
+    assert totals("mnist_cnn", blocks=3, filters=8, dense=64)[0] == expected
+    with pytest.raises(JobFileError, match="28 pixels are gone before; at most 4 blocks"):
+        build_network("mnist_cnn", {"blocks": 5}, (28, 28, 1), 10)

@@ -101,10 +101,8 @@ def check(name: str, arguments: Mapping[str, Any]) -> None:
     for argument, value in arguments.items():
         if argument not in allowed:
             near = difflib.get_close_matches(argument, allowed, n=1)
-            takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
-            raise ValueError(
-                f"{name} has no argument '{argument}'" + (f". Did you mean '{near[0]}'?" if near else f"; {takes}.")
-            )
+            hint = f". Did you mean '{near[0]}'?" if near else f"; it takes {', '.join(allowed)}."
+            raise ValueError(f"{name} has no argument '{argument}'{hint}")
         check_argument(name, argument, allowed[argument], value)
 
 

@@ -4,19 +4,42 @@ from typing import Any
 
 from keras import layers
 
+from hpcdl.errors import JobFileError
+from hpcdl.values import Positive
 
-def mnist_cnn(input_shape: tuple[int, int, int]) -> tuple[Any, Any]:
-    """Two convolutions with pooling and a dense layer of 500.
+GROWTH = 2.5
+"""Filters of a block over those of the block before it: the lecture's 20 and 50."""
+
+
+def mnist_cnn(
+    input_shape: tuple[int, int, int],
+    blocks: Positive = 2,
+    filters: Positive = 20,
+    kernel_size: Positive = 5,
+    dense: Positive = 500,
+) -> tuple[Any, Any]:
+    """Convolutions with pooling and a dense layer; as it stands the lecture's two convolutions and 500 units.
 
     Args:
-        input_shape: (height, width, channels); (28, 28, 1) for MNIST.
+        input_shape: (height, width, channels); (28, 28, 1) for MNIST. Each block halves height and width.
+        blocks: convolutions, each with its pooling.
+        filters: of the first block; each further one has 2.5 times as many, rounded.
+        kernel_size: height and width of all kernels, in pixels.
+        dense: units of the dense layer.
     Returns:
-        The input, 0..1, and 500 features.
+        The input, 0..1, and `dense` features.
+    Raises:
+        JobFileError: the images are too small for so many blocks.
     """
-    images = layers.Input(input_shape)
-    x = layers.Conv2D(20, 5, padding="same", activation="relu")(images)
-    x = layers.MaxPooling2D(2, 2)(x)
-    x = layers.Conv2D(50, 5, padding="same", activation="relu")(x)
-    x = layers.MaxPooling2D(2, 2)(x)
+    smallest = min(input_shape[:2])
+    if smallest < 2**blocks:
+        raise JobFileError(
+            f"train.model: {blocks} blocks halve the images {blocks} times, and {smallest} pixels are gone before; "
+            f"at most {smallest.bit_length() - 1} blocks."
+        )
+    images = x = layers.Input(input_shape)
+    for block in range(blocks):
+        x = layers.Conv2D(round(filters * GROWTH**block), kernel_size, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D(2, 2)(x)
     x = layers.Flatten()(x)
-    return images, layers.Dense(500, activation="relu")(x)
+    return images, layers.Dense(dense, activation="relu")(x)
