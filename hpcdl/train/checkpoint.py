@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from hpcdl.files import write_atomically
+from hpcdl.train.horovod import parameters
 from hpcdl.train.world import World, WorldError
 
 FOLDER = "checkpoints"
@@ -111,7 +112,7 @@ def capture(model: keras.Model, us: World) -> dict[str, np.ndarray]:
     (statistics of batch normalisation and their average, the states of its random numbers, its part of the epoch's
     metrics) stands once for each.
     """
-    arrays = {f"weight/{i}": v.value.numpy() for i, v in enumerate(model.trainable_variables)}
+    arrays = {f"weight/{i}": v.value.numpy() for i, v in enumerate(parameters(model))}
     arrays |= {f"optimizer/{i}": v.value.numpy() for i, v in enumerate(model.optimizer.variables)}
     arrays |= {f"average/{i}": v.value.numpy() for i, v in enumerate(model.average.shared if model.average else [])}
     for rank, own in enumerate(us.allgather([variable.value.numpy() for variable in _own_variables(model)])):
@@ -132,7 +133,7 @@ def restore(model: keras.Model, us: World, arrays: dict[str, np.ndarray], info: 
     same = info["ranks"] == us.size
     own = f"rank{us.rank if same else 0}"
     places = {
-        "weight": model.trainable_variables,
+        "weight": parameters(model),
         "optimizer": model.optimizer.variables,
         "average": model.average.shared if model.average else [],
         own: _own_variables(model),
@@ -178,6 +179,6 @@ def _checksum(data: bytes) -> str:
 
 def _own_variables(model: keras.Model) -> list[Any]:
     metrics = [variable for metric in model.metrics for variable in metric.variables]
-    mine = {id(variable) for variable in metrics}
+    mine = {id(variable) for variable in [*metrics, *parameters(model)]}
     statistics = [v for v in model.non_trainable_variables if id(v) not in mine]
     return [*statistics, *(model.average.own if model.average else []), *metrics]
