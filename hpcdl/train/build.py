@@ -15,8 +15,8 @@ from hpcdl.train.models.network import build_network
 from hpcdl.train.optimizers import is_kernel, make_optimizer
 from hpcdl.train.schedules import learning_rate, scale_factor
 from hpcdl.train.transfer.stages import Stages
-from hpcdl.transfer import PRETRAINED
 from hpcdl.training import Normalization, Training
+from hpcdl.transfer import PRETRAINED
 
 MANY_CLASSES = 100
 """From so many classes on the five most probable are looked at too, as for ImageNet."""
@@ -65,9 +65,7 @@ def build_model(
     loss, metrics = _loss_and_metrics(training, data.num_classes)
     learning = model.trainable_variables
     joins = model.stages.joins(learning, epoch_steps) if model.stages else ()
-    model.compile(
-        make_optimizer(training.optimizer, rate, precision, learning, joins), loss=loss, metrics=metrics
-    )
+    model.compile(make_optimizer(training.optimizer, rate, precision, learning, joins), loss=loss, metrics=metrics)
     model.optimizer.build(learning)
     nothing = tf.zeros((1, *outputs.shape[1:]))
     model.compute_metrics(None, nothing, nothing)  # metrics get their variables in use; a checkpoint may bring values

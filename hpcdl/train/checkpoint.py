@@ -11,6 +11,7 @@ import math
 import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,8 @@ def save_model(model: keras.Model, path: Path) -> None:
     plain = keras.Model(model.inputs, model.outputs, name=model.name)
     temporary = path.with_name(f".tmp-{path.name}")
     try:
-        plain.save(temporary)
+        with model.stages.unfrozen() if getattr(model, "stages", None) else nullcontext():
+            plain.save(temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)

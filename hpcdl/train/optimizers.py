@@ -22,7 +22,7 @@ def make_optimizer(
         variables: the model's trainable variables, from which `weight_decay_on` chooses.
         joins: when each of them joins the training; left out, all are there from the first step.
     """
-    made = OPTIMIZERS[optimizer.name](learning_rate=rate, **optimizer.arguments)
+    made: Any = OPTIMIZERS[optimizer.name](learning_rate=rate, **optimizer.arguments)
     if optimizer.weight_decay_on == "kernels":
         made.exclude_from_weight_decay(var_list=[variable for variable in variables if not is_kernel(variable)])
     made.joins = tuple(joins)

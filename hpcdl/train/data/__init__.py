@@ -113,10 +113,13 @@ def load_dataset(data: Data | str) -> Dataset:
     chosen = Data(name=data) if isinstance(data, str) else data
     source, options = _find(chosen)
     part = {option: options.pop(option, None) for option in OPTIONS}
+    seed = chosen.seed
     if source is None:
-        return select(load_own(chosen.model_copy(update=dict.fromkeys(OPTIONS))), **part)
+        taken = (*OPTIONS, "seed") if chosen.per_class else OPTIONS
+        return select(load_own(chosen.model_copy(update=dict.fromkeys(taken))), **part, seed=seed)
     options.pop("stage", None)  # the trainer's: it copies the files and gives the new path
-    seed = options.get("seed") if "seed" in source.options else options.pop("seed", None)
+    if "seed" not in source.options:
+        options.pop("seed", None)
     return select(source.load(**options), **part, seed=seed)
 
 

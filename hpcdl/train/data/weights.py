@@ -76,7 +76,9 @@ def fetch_weights(address: str, checksum: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
     except OSError as problem:
-        raise DataError(f"{path}: cannot be written ({problem.strerror}). Set HPCDL_DATA to a folder of yours.") from None
+        raise DataError(
+            f"{path}: cannot be written ({problem.strerror}). Set HPCDL_DATA to a folder of yours."
+        ) from None
     return path
 
 

@@ -32,7 +32,7 @@ def build(name: str, arguments: Mapping[str, Any], input_shape: tuple[int, ...])
     wanted = name.removeprefix(PREFIX)
     if wanted not in known:
         near = difflib.get_close_matches(wanted, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+        hint = f"Did you mean {near[0]}?" if near else "https://keras.io/api/applications lists them."
         raise JobFileError(f"train.model: keras.applications has no {wanted}. {hint}")
     function = getattr(keras.applications, wanted)
     allowed = [key for key in inspect.signature(function).parameters if key not in OURS]

@@ -1,5 +1,8 @@
 """A network out of a `.keras` file: as it is, or with another last layer, for `model: pretrained`."""
 
+import itertools
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from keras import layers
 from hpcdl.errors import HpcdlError, JobFileError, LookError
 from hpcdl.train.data.weights import FINISHED, find_weights
 from hpcdl.train.models import head
-from hpcdl.train.transfer.parts import cut
+from hpcdl.train.transfer.parts import cut, maker
 
 KERAS_FILE = "Give a model.keras, or a run that has finished."
 POOLING = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D}
@@ -23,6 +26,8 @@ def read_network(path: Path) -> keras.Model:
     """
     try:
         model = keras.models.load_model(path, compile=False)
+        if not all(layer.trainable for layer in model._flatten_layers()):
+            model = _load_unfrozen(path)
     except (OSError, ValueError, TypeError) as fault:
         what = " ".join(str(fault).split())
         raise LookError(f"{path}: Keras cannot load it ({what[:200]}). {KERAS_FILE}") from None
@@ -34,6 +39,24 @@ def read_network(path: Path) -> keras.Model:
             "(height, width, channels) and signals (length, channels) of a fixed size."
         )
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # takes a tensor where it took a list
+
+
+def _load_unfrozen(path: Path) -> keras.Model:
+    """Load a network as if no layer had been frozen when it was written.
+
+    Keras 3.15 files the weights of a frozen layer among those that can never be trained, and a later
+    `trainable = True` does not find them any more.
+    """
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"), object_hook=_unfrozen)
+    model = keras.saving.deserialize_keras_object(config)
+    model.load_weights(path)
+    return model
+
+
+def _unfrozen(config: dict[str, Any]) -> dict[str, Any]:
+    changed = {"trainable": True} if "trainable" in config else {}
+    return {key: value for key, value in config.items() if key != "compile_config"} | changed
 
 
 def build(weights: str, input_shape: tuple[int, ...], num_outputs: int, regression: bool, dropout: float) -> Any:
@@ -62,4 +85,16 @@ def build(weights: str, input_shape: tuple[int, ...], num_outputs: int, regressi
     if len(features.shape) > 2:
         features = POOLING[len(features.shape)]()(features)
     add_head = head.regression if regression else head.classification
-    return body.inputs[0], add_head(features, num_outputs, dropout)
+    outputs = add_head(features, num_outputs, dropout)
+    _rename(outputs, body)
+    return body.inputs[0], outputs
+
+
+def _rename(outputs: Any, body: keras.Model) -> None:
+    """Give the new layers names that the old ones do not have: Keras counts those of this process alone."""
+    taken, tensor = {layer.name for layer in body.layers}, outputs
+    while tensor is not body.outputs[0]:
+        layer, (tensor,) = maker(tensor)
+        numbered = (f"{layer.name}_{number}" for number in itertools.count(1))
+        layer.name = next(name for name in itertools.chain([layer.name], numbered) if name not in taken)
+        taken.add(layer.name)

@@ -1,1 +1,1 @@
-"""Transfer learning: the weights of a trained network, which of its layers learn when, and its features computed once."""
+"""Transfer learning: the weights of a trained network, which layers learn when, and features computed once."""

@@ -1,4 +1,4 @@
-"""The beginning of a transfer on all ranks: the weights, and the network below the last layer where it stays as it is."""
+"""The beginning of a transfer on all ranks: the weights, and what is below the last layer where it stays as it is."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def begin_with_weights(us: World, model: HorovodModel, training: Training, folde
     taken: Taken | None = None
     failure = None
     try:
-        taken = take_weights(model, training.transfer)
+        taken = take_weights(model, training.transfer, training.seed)
     except HpcdlError as error:
         failure = error
     us.first_failure(failure)

@@ -59,7 +59,9 @@ def cached_features(us: World, body: keras.Model, data: Dataset, folder: Path) -
         try:
             parts = {path.name: np.load(path) for path, _, _ in files}
         except (OSError, ValueError) as fault:
-            raise DataError(f"{place}: the features cannot be read ({fault}). Delete this folder, then resume.") from None
+            raise DataError(
+                f"{place}: the features cannot be read ({fault}). Delete this folder, then resume."
+            ) from None
         train, test = (
             np.concatenate([part for name, part in parts.items() if name.startswith(half)]) for half in HALVES
         )

@@ -33,9 +33,10 @@ def cut(model: keras.Model) -> Parts:
     Raises:
         JobFileError: the model does not end in a single layer with weights.
     """
-    tensor, head = model.outputs[0], []
-    while not any(_has_weights(layer) for layer in head) or isinstance(_maker(tensor)[0], keras.layers.Dropout):
-        layer, inputs = _maker(tensor)
+    head: list[Any] = []
+    tensor = model.outputs[0]
+    while not any(_has_weights(layer) for layer in head) or isinstance(maker(tensor)[0], keras.layers.Dropout):
+        layer, inputs = maker(tensor)
         if len(inputs) != 1 or isinstance(layer, keras.Model):
             raise JobFileError(
                 f"the network {model.name} does not end in a layer of its own with weights, but in {layer.name}, which "
@@ -47,7 +48,7 @@ def cut(model: keras.Model) -> Parts:
     return Parts(keras.Model(model.inputs[0], tensor, name=model.name), tensor, head)
 
 
-def _maker(tensor: Any) -> tuple[Any, Sequence[Any]]:
+def maker(tensor: Any) -> tuple[Any, Sequence[Any]]:
     """The layer or operation that a symbolic tensor comes from, and what that was called with."""
     layer, call, _ = tensor._keras_history
     return layer, layer._inbound_nodes[call].input_tensors

@@ -4,15 +4,16 @@ A frozen layer is one whose `trainable` is false, in Keras's sense: its weights 
 works with its stored statistics and leaves them as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
 from hpcdl.train.optimizers import Join
 from hpcdl.train.transfer.parts import by_name, choose, cut
-from hpcdl.transfer import PRETRAINED
 from hpcdl.training import Training
+from hpcdl.transfer import PRETRAINED
 
 
 class Stages:
@@ -45,7 +46,7 @@ class Stages:
 
     def joins(self, variables: Sequence[Any], steps_per_epoch: int) -> tuple[Join, ...]:
         """Return for each of the variables when it joins the training and how fast it learns then."""
-        joins = {}
+        joins: dict[int, Join] = {}
         for _, layer in self._layers:
             if id(layer) in self._begins:
                 join = Join((self._begins[id(layer)] - 1) * steps_per_epoch, self._factors.get(id(layer), 1.0))
@@ -67,6 +68,15 @@ class Stages:
     def trained(self) -> list[str]:
         """Return the names of the layers with weights below the last one that learn in this epoch."""
         return [name for name, layer in self._layers if layer.trainable and layer.weights]
+
+    @contextmanager
+    def unfrozen(self) -> Iterator[None]:
+        """Within this context no layer is frozen: which ones are belongs to a training, not to the network it saves."""
+        self._freeze_all_but({id(layer) for _, layer in self._layers})
+        try:
+            yield
+        finally:
+            self._freeze_all_but(set(self._begins) if self._trained is None else self._trained)
 
     def _freeze_all_but(self, trained: set[int]) -> None:
         for _, layer in self._layers:
