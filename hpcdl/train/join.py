@@ -36,3 +36,12 @@ class Joining:
         """Return the learning rate of a variable."""
         factor = self.joins[self._get_variable_index(variable)].factor if self.joins else 1.0
         return learning_rate if factor == 1 else learning_rate * factor
+
+    def _apply_weight_decay(self: Any, variables: list[Any]) -> None:
+        """Keras takes it off in proportion to the learning rate: to each variable's own."""
+        if not self.joins or self.weight_decay is None:
+            super()._apply_weight_decay(variables)  # type: ignore[misc]
+            return
+        for variable in filter(self._use_weight_decay, variables):
+            rate = tf.cast(self.rate_of(variable, self.learning_rate), variable.dtype)
+            self.assign_sub(variable, variable * self.weight_decay * rate)
