@@ -13,7 +13,7 @@ WEIGHTS_ALONE = (".h5", ".hdf5")
 """How files are called that hold weights and no network: Keras's, those of keras.applications among them."""
 
 
-class Stage(Section):
+class Unfreeze(Section):
     """Layers that are trained from some epoch on."""
 
     epoch: Positive
@@ -33,7 +33,7 @@ class Transfer(Section):
     has finished."""
     trainable: Literal["head", "all"] = "head"
     """The last layer alone, all others being frozen, or all layers."""
-    unfreeze: list[Stage] = Field(default=[])
+    unfreeze: list[Unfreeze] = Field(default=[])
     """Layers that are trained beside the last one, from their epochs on; for `trainable: head`."""
     head: Literal["new", "keep"] | None = None
     """Whether the last layer begins anew or with its weights; left out: anew where the number of outputs differs."""
