@@ -27,7 +27,7 @@ class Unfreeze(Section):
 class Transfer(Section):
     """Begin with the weights of a network that was trained before, and train all of it or a part."""
 
-    weights: str
+    weights: Annotated[str, Field(min_length=1)]
     """A run's folder, a checkpoint, a `.keras` file or a file of weights (`.h5`). A relative path is looked for in
     $HPCDL_DATA/weights, $HPCDL_DATA, the working folder and hpcdl's cache; of `runs/NAME-*` it is the newest run that
     has finished."""

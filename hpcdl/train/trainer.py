@@ -84,14 +84,14 @@ def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
             "; a val_ metric needs a validation_split."
         )
     synchronize(model)
+    stop = StopSignal()
     step, history = resume(us, model, folder, steps, training.batch_size)  # steps done over the whole run
     if training.transfer and not step:
         begin_with_weights(us, model, training, folder)
     seen = data  # what goes into the network: images, or their features
     if training.transfer and training.transfer.head_alone:
-        seen = fix_features(us, model, data, training, folder)
-    forward, run_steps = model.forward or model, None
-    stop, top5 = StopSignal(), "top5_accuracy" in measured
+        seen = fix_features(us, model, data, training, folder, lambda: stop.received)
+    forward, run_steps, top5 = model.forward or model, None, "top5_accuracy" in measured
 
     with Report(us, folder) as report:
         report.start(job, data, num_train, steps, model.count_params(), precision, device, step)

@@ -1,5 +1,6 @@
 """The beginning of a transfer on all ranks: the weights, and what is below the last layer where it stays as it is."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,14 @@ def begin_with_weights(us: World, model: HorovodModel, training: Training, folde
         print(f"Weights from {taken.path}; the last layer {'is new' if taken.new_head else 'is kept'}", flush=True)
 
 
-def fix_features(us: World, model: HorovodModel, data: Dataset, training: Training, folder: Path) -> Dataset:
+def fix_features(
+    us: World,
+    model: HorovodModel,
+    data: Dataset,
+    training: Training,
+    folder: Path,
+    signal_name: Callable[[], str | None],
+) -> Dataset:
     """Let the network below the last layer only compute features, in inference mode, and train the last layer on them.
 
     Where nothing speaks against it they are computed once for all inputs. Collective.
@@ -68,4 +76,4 @@ def fix_features(us: World, model: HorovodModel, data: Dataset, training: Traini
         how = "computed once for each input" if cached else "computed in every step"
         why = ", since augmentation changes the inputs" if training.augment != Augmentation() else ""
         print(f"Trained on {parts.features.shape[-1]} features of the frozen layers, {how}{why}", flush=True)
-    return cached_features(us, parts.body, data, folder) if cached else data
+    return cached_features(us, parts.body, data, folder, signal_name) if cached else data

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hpcdl.train.data.dataset import Inputs
 from hpcdl.train.evaluate import BATCH, scale_pixels
 from hpcdl.train.feed import read_ahead
 from hpcdl.train.node import share_data
-from hpcdl.train.world import DiskError, World
+from hpcdl.train.world import DiskError, Stopped, World
 
 FOLDER = "features"
 """In the run's folder. It goes when the run has ended well."""
@@ -26,7 +26,9 @@ BATCHES_IN_FILE = 20
 """Batches of the evaluation in one file, 10,000 inputs: no file depends on the number of ranks."""
 
 
-def cached_features(us: World, body: keras.Model, data: Dataset, folder: Path) -> Dataset:
+def cached_features(
+    us: World, body: keras.Model, data: Dataset, folder: Path, signal_name: Callable[[], str | None]
+) -> Dataset:
     """Return a data set with the features of the inputs in their place. Collective.
 
     The ranks share the work, file by file. A run that goes on computes only what is not there yet. The features do not
@@ -36,10 +38,12 @@ def cached_features(us: World, body: keras.Model, data: Dataset, folder: Path) -
         body: the network below the last layer, in inference mode.
         data: the inputs, images or signals.
         folder: the run's.
+        signal_name: returns the signal that has asked this rank to stop, None without one.
     Returns:
         Inputs float32 of shape (num_inputs, num_features), one copy on each node.
     Raises:
         WorldError: on all ranks: an input cannot be read, or the features cannot be written.
+        Stopped: on all ranks: one of them got a signal.
     """
     place = folder / FOLDER / _key(body, data)
     files = list(_files(place, data))
@@ -47,13 +51,15 @@ def cached_features(us: World, body: keras.Model, data: Dataset, folder: Path) -
     try:
         place.mkdir(parents=True, exist_ok=True)
         for path, inputs, rows in files[us.rank :: us.size]:
-            if not path.exists():
+            if not path.exists() and not signal_name():
                 write_atomically(path, _as_file(_compute(body, inputs, rows)))
     except DataError as error:
         failure = error
     except OSError as fault:
         failure = DiskError(f"{place}: the features cannot be written ({fault.strerror}).")
     us.first_failure(failure)
+    if asked := next((name for name in us.allgather(signal_name()) if name), None):
+        raise Stopped(f"{asked} stopped the run while it computed features; it goes on with those that are there.")
 
     def load() -> Dataset:
         try:

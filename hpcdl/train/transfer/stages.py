@@ -27,7 +27,7 @@ class Stages:
         """
         transfer = training.transfer
         assert transfer is not None
-        model.trainable = True  # a file of Keras keeps what was frozen when it was written
+        model.trainable = True  # whatever the function that built it has frozen
         self.parts = cut(model)
         self.parameters: tuple[Any, ...] = tuple(model.trainable_variables)
         """All weights that training could move, those that are frozen too: equal on all ranks."""

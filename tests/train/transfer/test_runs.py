@@ -138,6 +138,27 @@ def test_a_run_stopped_in_the_middle_of_a_stage_goes_on_to_the_same_weights(
         (copied / "away.keras").rename(copied / "s.keras")
 
 
+def test_a_signal_while_features_are_computed_leaves_those_that_are_done(run, source, monkeypatch, tmp_path):
+    monkeypatch.setattr(features, "BATCH", 20)
+    monkeypatch.setattr(features, "BATCHES_IN_FILE", 2)
+    compute, computed = features._compute, []
+
+    def signalled(*given):
+        computed.append(given[2])
+        if len(computed) == 2:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return compute(*given)
+
+    monkeypatch.setattr(features, "_compute", signalled)
+    values = {"transfer": {"weights": str(source)}}
+    with pytest.raises(Stopped, match="SIGUSR1 stopped the run while it computed features") as stopped:
+        run("stopped", **values)
+    assert stopped.value.exit_code == 75
+    assert len(computed) == len(list((tmp_path / "stopped" / features.FOLDER).glob("*/*.npy"))) == 2
+    run("stopped", **values)
+    assert len(computed) == 3 + 5, "100 training and 180 test images, 40 in a file"
+
+
 def test_only_features_that_are_not_there_are_computed_again(run, source, monkeypatch, tmp_path):
     class Killed(BaseException):
         pass
