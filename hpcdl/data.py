@@ -31,6 +31,11 @@ class Data(Section):
     num_train: Positive | None = None
     num_test: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    classes: Annotated[list[int | str], Field(min_length=2)] | None = None
+    """Of any data set with classes: only these, by number or name; they are numbered anew, in this order."""
+    per_class: Positive | None = None
+    """Of any data set with classes: only so many training examples of each class, the first ones; drawn where there is
+    a `seed`."""
     targets: list[str] | None = None
     """Names of the values that a regression predicts, in the order of the columns."""
     arguments: dict[str, Any] | None = None

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, GetJsonSchemaHandler, model_serializer, model_validator
 
 from hpcdl.train.models import catalogue
+from hpcdl.transfer import PRETRAINED
 from hpcdl.yamlfile import Section
 
 OWN_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -17,7 +18,8 @@ class Network(Section):
     model_config = ConfigDict(extra="allow")
 
     name: str
-    """A name of `hpcdl models`, or one's own as package.module:function."""
+    """A name of `hpcdl models`, one's own as package.module:function, keras.applications:NAME, or `pretrained`: the
+    network of train.transfer.weights."""
 
     @model_validator(mode="before")
     @classmethod
@@ -30,7 +32,10 @@ class Network(Section):
 
     @model_validator(mode="after")
     def _exists(self) -> "Network":
-        if ":" not in self.name:
+        if self.name == PRETRAINED:
+            if self.arguments:
+                raise ValueError(f"{PRETRAINED} takes no arguments; the network is as its file says.")
+        elif ":" not in self.name:
             catalogue.check(self.name, self.arguments)
         elif not OWN_FUNCTION.fullmatch(self.name):
             raise ValueError(f"'{self.name}' is no place of a function; write package.module:function.")

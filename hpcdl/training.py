@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from hpcdl.data import Data
 from hpcdl.network import Network
+from hpcdl.transfer import PRETRAINED, WEIGHTS_ALONE, Transfer
 from hpcdl.values import Fraction, Positive
 from hpcdl.yamlfile import Section
 
@@ -216,6 +217,8 @@ class Training(Section):
     augment: Augmentation = Augmentation()
     validation_split: Fraction = 0.0
     """The part of the training images, cut from their end as Keras does, that is only evaluated."""
+    transfer: Transfer | None = None
+    """Begin with what another training has learnt."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     top5: bool | None = None
     """Whether to count the images whose class is among the five most probable; left out: from 100 classes on."""
@@ -242,5 +245,26 @@ class Training(Section):
             raise ValueError(
                 f"mixup and cutmix mix neighbours in pairs, and batch_size {self.batch_size} leaves one over; "
                 "choose an even one."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _transfer_fits(self) -> "Training":
+        transfer, pretrained = self.transfer, self.model.name == PRETRAINED
+        if pretrained and (transfer is None or transfer.weights.endswith(WEIGHTS_ALONE)):
+            what = "`transfer:` with" if transfer is None else "a network:"
+            raise ValueError(
+                f"model: {PRETRAINED} is the network of transfer.weights, and needs {what} a run or a .keras file; "
+                "a file of weights alone needs the name of its network."
+            )
+        if transfer is None:
+            return self
+        late = [stage.epoch for stage in transfer.unfreeze if stage.epoch > self.epochs]
+        if late:
+            raise ValueError(f"transfer.unfreeze: epoch {late[0]} never comes; the training has {self.epochs} epochs.")
+        if transfer.cache and self.augment != Augmentation():
+            raise ValueError(
+                "transfer.cache: augmentation changes the inputs in every epoch, so that their features cannot be "
+                "computed once; leave out cache or augment."
             )
         return self

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from hpcdl.data import Data
 from hpcdl.exits import Exit
 from hpcdl.train.data import SOURCES
+from hpcdl.train.data.select import OPTIONS
 
 DOCS = Path(__file__).parent.parent / "docs"
 DATA, ENDINGS = (DOCS / "data.md").read_text(), (DOCS / "endings.md").read_text()
@@ -18,7 +19,7 @@ DATA, ENDINGS = (DOCS / "data.md").read_text(), (DOCS / "endings.md").read_text(
 def test_the_data_of_a_job_can_be_written_so(block):
     chosen = Data.model_validate(YAML(typ="safe").load(block)["data"])
     if chosen.name in SOURCES:
-        assert set(chosen.options) <= set(SOURCES[chosen.name].options)
+        assert set(chosen.options) <= {*SOURCES[chosen.name].options, *OPTIONS, *(["seed"] if chosen.per_class else [])}
         assert {option for option, needed in SOURCES[chosen.name].options.items() if needed} <= set(chosen.options)
 
 

@@ -11,10 +11,25 @@ CHECK_ROWS = 256
 """Inputs that `info --check` decodes at a time."""
 
 
-def fetch(data: str = typer.Argument(..., help="The data set: mnist, fashion_mnist or cifar10.")) -> None:
-    """Download a data set, once, on a machine with internet."""
+def fetch(
+    data: str = typer.Argument(
+        ..., metavar="DATA", help="The data set: mnist, fashion_mnist or cifar10; or https://... of a file of weights."
+    ),
+    checksum: str | None = typer.Option(None, "--checksum", help="Of a file of weights: its MD5 or SHA-256."),
+) -> None:
+    """Download a data set, or the weights of a network, once, on a machine with internet."""
+    from hpcdl.errors import DataError
     from hpcdl.train.data import fetch, load_dataset
+    from hpcdl.train.data.weights import fetch_weights
 
+    if "://" in data:
+        if checksum is None:
+            raise DataError(f"{data}: say by --checksum which MD5 or SHA-256 the file must have; its publisher does.")
+        path = fetch_weights(data, checksum)
+        print(f"{path}: checked; a job names it as `weights: {path.name}` under train.transfer.")
+        return
+    if checksum is not None:
+        raise DataError(f"--checksum is for a file of weights; the checksums of {data} are known.")
     fetch(data)
     loaded = load_dataset(data)
     print(f"{data}: {len(loaded.train_inputs)} training and {len(loaded.test_inputs)} test images, checked.")

@@ -46,6 +46,7 @@ def run(
     from hpcdl.points import choose_point
     from hpcdl.run.local import LocalRun
     from hpcdl.train.data import prepare
+    from hpcdl.train.data.weights import find_weights
 
     overrides = choose_point(job_file, parse_changes(changes), point)
     job = load_job(job_file, overrides)
@@ -61,6 +62,8 @@ def run(
         overrides |= {"train.data": fallback, "name": f"{job.name}-on-{fallback}", "expect": {}}
         job = load_job(job_file, overrides)
         prepare(job.training.data)
+    if job.training.transfer:
+        find_weights(job.training.transfer.weights)  # says what is missing before anything is made
     follow(LocalRun.create(job, job_file, num_ranks or job.resources.ranks, runs))
 
 

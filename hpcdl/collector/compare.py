@@ -9,7 +9,7 @@ from hpcdl.collector.group import common, counted, repeat_key, spread
 from hpcdl.collector.records import Record, of_runs
 from hpcdl.collector.row import FLOAT_COLUMNS, Row
 from hpcdl.collector.select import where
-from hpcdl.collector.settings import SEED
+from hpcdl.collector.settings import SEEDS
 from hpcdl.errors import CollectError
 
 COMPARE_COLUMNS: dict[str, str] = {
@@ -82,7 +82,7 @@ def compare(a: Sequence[Row], b: Sequence[Row]) -> list[Record]:
     The seed counts only between single runs: repeats differ in it by their nature.
     """
     alone = len(a) == len(b) == 1
-    keys = sorted({key for row in [*a, *b] for key in row.settings if alone or key != SEED})
+    keys = sorted({key for row in [*a, *b] for key in row.settings if alone or key not in SEEDS})
     records = []
     for key in ("job", "ranks", *keys):
         of_a, of_b = ([row.as_dict().get(key) for row in side] for side in (a, b))

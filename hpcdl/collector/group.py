@@ -8,7 +8,7 @@ from typing import Any
 
 from hpcdl.collector.records import Record
 from hpcdl.collector.row import FLOAT_COLUMNS, Row
-from hpcdl.collector.settings import SEED
+from hpcdl.collector.settings import SEEDS
 
 Key = tuple[Hashable, ...]
 SIZES = "resources."
@@ -16,13 +16,13 @@ SIZES = "resources."
 
 
 def repeat_key(row: Row, group_by: Sequence[str] = ()) -> Key:
-    """Return what the repeats of a run have in common: its whole job apart from the seed, and the number of ranks.
+    """Return what the repeats of a run have in common: its whole job apart from the seeds, and the number of ranks.
 
     The job of a log that no one prepared is not known: such a run repeats no other, unless `group_by` names the
     columns that make runs equal.
     """
     if row.settings:
-        return ("job", row.job, row.ranks, *_settings(row, lambda key: key != SEED))
+        return ("job", row.job, row.ranks, *_settings(row, lambda key: key not in SEEDS))
     if group_by:
         values = row.as_dict()
         return ("columns", row.ranks, *(_hashable(values.get(column)) for column in group_by))
@@ -77,7 +77,9 @@ def differing(records: Sequence[Record]) -> list[str]:
     return [
         name
         for name in names
-        if name != SEED and not name.startswith(SIZES) and len({str(record.values.get(name)) for record in records}) > 1
+        if name not in SEEDS
+        and not name.startswith(SIZES)
+        and len({str(record.values.get(name)) for record in records}) > 1
     ]
 
 
@@ -128,7 +130,7 @@ def group_key(record: Record, group_by: Sequence[str] = ()) -> Key | None:
         return tuple(_hashable(record.values.get(column)) for column in group_by)
     row = record.rows[0]
     if row.settings:
-        return ("job", row.job, *_settings(row, lambda key: key != SEED and not key.startswith(SIZES)))
+        return ("job", row.job, *_settings(row, lambda key: key not in SEEDS and not key.startswith(SIZES)))
     return ("name", row.job) if row.job else None
 
 

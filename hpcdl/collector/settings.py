@@ -7,7 +7,8 @@ from typing import Any
 RESULTS_DO_NOT_HANG_ON = ("name", "expect", "sweep")
 """Keys of a job file that do not say what is run."""
 
-SEED = "train.seed"
+SEEDS = ("train.seed", "train.data.seed")
+"""Keys in which the repeats of a job may differ: of the training, and of the examples that it draws or renders."""
 
 
 def flat(job: Mapping[str, Any]) -> dict[str, Any]:

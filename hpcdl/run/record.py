@@ -26,11 +26,14 @@ output and error (names of the two logs in this folder), git ({commit, dirty} of
 python, started and ended (ISO 8601, UTC), time_s (seconds), exit_code (0..255; 128 + signal for a run that a signal
 ended), status (`submitted`, `running`, `success`, `aborted`), reason, rank_map (list of {rank, host, local_rank,
 device}), versions ({package: version}), submitted (of a run that `hpcdl submit` made: {hpcdl, python, site,
-site_digest, modules, loaded_modules, dropped_variables, folder}; its job's id is in submissions.json)."""
+site_digest, modules, loaded_modules, dropped_variables, folder}; its job's id is in submissions.json), transfer (of a
+training that began with another one's weights: {weights, sha256, new_head}: their file, its checksum, and whether the
+last layer began anew)."""
 
 FIELDS = (
     "schema name id job job_file job_digest scheduler job_id pid host ranks command output error git python started "
-    "ended time_s exit_code status reason rank_map versions submitted"
+    "ended time_s exit_code status reason rank_map versions submitted "
+    "transfer"
 ).split()
 
 LONGEST_DIFF = 1_000_000

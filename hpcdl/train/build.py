@@ -10,10 +10,13 @@ from hpcdl.train import augment
 from hpcdl.train.data import Dataset
 from hpcdl.train.ema import WeightAverage
 from hpcdl.train.horovod import HorovodModel, size
+from hpcdl.train.models import pretrained
 from hpcdl.train.models.network import build_network
 from hpcdl.train.optimizers import is_kernel, make_optimizer
 from hpcdl.train.schedules import learning_rate, scale_factor
+from hpcdl.train.transfer.stages import Stages
 from hpcdl.training import Normalization, Training
+from hpcdl.transfer import PRETRAINED
 
 MANY_CLASSES = 100
 """From so many classes on the five most probable are looked at too, as for ImageNet."""
@@ -32,30 +35,38 @@ def build_model(
     """
     shape, classes = data.train_inputs.shape[1:], has_classes(data)
     augment.check(training.augment, shape, classes)
-    inputs, outputs = build_network(
-        training.model.name,
-        training.model.arguments,
-        shape,
-        data.num_classes or data.train_targets.shape[1],
-        regression=not classes,
-        dropout=training.dropout,
-    )
+    num_outputs = data.num_classes or data.train_targets.shape[1]
+    if training.transfer and training.model.name == PRETRAINED:
+        inputs, outputs = pretrained.build(
+            training.transfer.weights, shape, num_outputs, regression=not classes, dropout=training.dropout
+        )
+    else:
+        inputs, outputs = build_network(
+            training.model.name,
+            training.model.arguments,
+            shape,
+            num_outputs,
+            regression=not classes,
+            dropout=training.dropout,
+        )
     if training.normalize:
         inputs, outputs = _normalized(inputs, outputs, training.normalize)
     model = HorovodModel(inputs, outputs, name=training.model.name.rpartition(":")[2])
     model.micro_batches = training.micro_batches
     model.wire = tf.float16 if training.horovod.wire == "float16" else None
+    if training.transfer:
+        model.stages = Stages(model, training)
     if training.penalty.l1 or training.penalty.l2:
         for variable in filter(is_kernel, model.trainable_variables):
             variable.regularizer = keras.regularizers.L1L2(training.penalty.l1, training.penalty.l2)
     factor = scale_factor(training.optimizer, training.batch_size, size())
-    rate = learning_rate(
-        training.optimizer, training.schedule, factor, steps, steps_per_epoch or steps // training.epochs
-    )
+    epoch_steps = steps_per_epoch or steps // training.epochs
+    rate = learning_rate(training.optimizer, training.schedule, factor, steps, epoch_steps)
     loss, metrics = _loss_and_metrics(training, data.num_classes)
-    model.compile(
-        make_optimizer(training.optimizer, rate, precision, model.trainable_variables), loss=loss, metrics=metrics
-    )
+    learning = model.trainable_variables
+    joins = model.stages.joins(learning, epoch_steps) if model.stages else ()
+    model.compile(make_optimizer(training.optimizer, rate, precision, learning, joins), loss=loss, metrics=metrics)
+    model.optimizer.build(learning)
     nothing = tf.zeros((1, *outputs.shape[1:]))
     model.compute_metrics(None, nothing, nothing)  # metrics get their variables in use; a checkpoint may bring values
     model.reset_metrics()

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import keras
 import numpy as np
 
 from hpcdl.files import write_atomically
+from hpcdl.train.horovod import parameters
 from hpcdl.train.world import World, WorldError
 
 FOLDER = "checkpoints"
@@ -111,7 +113,7 @@ def capture(model: keras.Model, us: World) -> dict[str, np.ndarray]:
     (statistics of batch normalisation and their average, the states of its random numbers, its part of the epoch's
     metrics) stands once for each.
     """
-    arrays = {f"weight/{i}": v.value.numpy() for i, v in enumerate(model.trainable_variables)}
+    arrays = {f"weight/{i}": v.value.numpy() for i, v in enumerate(parameters(model))}
     arrays |= {f"optimizer/{i}": v.value.numpy() for i, v in enumerate(model.optimizer.variables)}
     arrays |= {f"average/{i}": v.value.numpy() for i, v in enumerate(model.average.shared if model.average else [])}
     for rank, own in enumerate(us.allgather([variable.value.numpy() for variable in _own_variables(model)])):
@@ -132,7 +134,7 @@ def restore(model: keras.Model, us: World, arrays: dict[str, np.ndarray], info: 
     same = info["ranks"] == us.size
     own = f"rank{us.rank if same else 0}"
     places = {
-        "weight": model.trainable_variables,
+        "weight": parameters(model),
         "optimizer": model.optimizer.variables,
         "average": model.average.shared if model.average else [],
         own: _own_variables(model),
@@ -159,7 +161,8 @@ def save_model(model: keras.Model, path: Path) -> None:
     plain = keras.Model(model.inputs, model.outputs, name=model.name)
     temporary = path.with_name(f".tmp-{path.name}")
     try:
-        plain.save(temporary)
+        with model.stages.unfrozen() if getattr(model, "stages", None) else nullcontext():
+            plain.save(temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -178,6 +181,6 @@ def _checksum(data: bytes) -> str:
 
 def _own_variables(model: keras.Model) -> list[Any]:
     metrics = [variable for metric in model.metrics for variable in metric.variables]
-    mine = {id(variable) for variable in metrics}
+    mine = {id(variable) for variable in [*metrics, *parameters(model)]}
     statistics = [v for v in model.non_trainable_variables if id(v) not in mine]
     return [*statistics, *(model.average.own if model.average else []), *metrics]

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from hpcdl.train.horovod import parameters
+
 
 class WeightAverage:
     """The moving averages of a model's trainable weights and of its batch normalisations' statistics.
@@ -18,7 +20,8 @@ class WeightAverage:
 
     def __init__(self, model: keras.Model, decay: float):
         statistics = [v for v in model.non_trainable_variables if not v.path.endswith("seed_generator_state")]
-        statistics = [v for v in statistics if id(v) not in _of_metrics(model)]
+        others = [*parameters(model), *(variable for metric in model.metrics for variable in metric.variables)]
+        statistics = [v for v in statistics if id(v) not in set(map(id, others))]
         self._decay = decay
         self._weights = [*model.trainable_variables, *statistics]
         averages = [keras.Variable(v.value.numpy(), dtype=v.dtype, trainable=False) for v in self._weights]
@@ -58,7 +61,3 @@ def averaged(model: Any) -> Iterator[None]:
         yield
     finally:
         model.average.exchange()
-
-
-def _of_metrics(model: keras.Model) -> set[int]:
-    return {id(variable) for metric in model.metrics for variable in metric.variables}

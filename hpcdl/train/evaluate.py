@@ -1,5 +1,6 @@
 """Evaluation over all ranks: every image counts exactly once, and the numbers do not depend on the number of ranks."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,14 +16,15 @@ BATCH = 500
 differently for another batch."""
 
 
-def evaluate(model: keras.Model, inputs: Inputs, targets: np.ndarray, top5: bool = False) -> dict[str, float]:
+def evaluate(model: Callable[..., Any], inputs: Inputs, targets: np.ndarray, top5: bool = False) -> dict[str, float]:
     """Return the metrics of a model over all inputs. Collective.
 
     The inputs are cut into batches before they are dealt to the ranks, and the batches' sums are added in the order of
     the batches: the result is the same to the last bit for every number of ranks.
 
     Args:
-        model: takes float32 inputs, images as 0..1; gives probabilities of shape (batch, num_classes), or numbers.
+        model: takes float32 inputs, images as 0..1, and `training`; gives probabilities of shape (batch, num_classes),
+            or numbers. A Keras model, or a function.
         inputs: all inputs on every rank; images uint8, shape (num_images, height, width, channels).
         targets: classes, int64 of shape (num_images,), or the numbers of a regression, float.
         top5: whether to count the inputs whose class is among the five most probable.
@@ -44,7 +46,7 @@ def evaluate(model: keras.Model, inputs: Inputs, targets: np.ndarray, top5: bool
     return {name: value / count for name, value in total.items()}
 
 
-def _batch_sums(model: keras.Model, inputs: np.ndarray, targets: np.ndarray, top5: bool) -> dict[str, float]:
+def _batch_sums(model: Callable[..., Any], inputs: np.ndarray, targets: np.ndarray, top5: bool) -> dict[str, float]:
     """Return the sums of each metric over one batch, and the `count` of inputs."""
     missing = BATCH - len(inputs)  # one shape for all batches: no second trace, no other rounding
     inputs_there, targets_there = (
@@ -56,7 +58,7 @@ def _batch_sums(model: keras.Model, inputs: np.ndarray, targets: np.ndarray, top
 
 
 @tf.function(reduce_retracing=True)
-def _score(model: keras.Model, inputs: Any, targets: Any, top5: bool) -> dict[str, Any]:
+def _score(model: Callable[..., Any], inputs: Any, targets: Any, top5: bool) -> dict[str, Any]:
     """Return the metrics of each input, shape (batch,)."""
     outputs = tf.cast(model(scale_pixels(inputs), training=False), tf.float32)
     if targets.dtype.is_floating:

@@ -9,16 +9,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from hpcdl.train.join import Joining
 
-class _FusedAdam:
+
+class _FusedAdam(Joining):
     """update_step of Adam as one operation."""
 
     def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        learning_rate = self.rate_of(variable, learning_rate)
         if self.amsgrad or variable.dtype != "float32":
             super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
             return
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, tf.float32)
+        step = tf.cast(self.steps_of(variable), tf.float32)
         tf.raw_ops.ResourceApplyAdam(
             var=_handle(variable),
             m=_handle(self._momentums[index]),
@@ -41,10 +44,11 @@ class AdamW(_FusedAdam, keras.optimizers.AdamW):
     """keras.optimizers.AdamW in one pass over the memory."""
 
 
-class SGD(keras.optimizers.SGD):
+class SGD(Joining, keras.optimizers.SGD):
     """keras.optimizers.SGD in one pass over the memory."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        learning_rate = self.rate_of(variable, learning_rate)
         if not self.momentum or variable.dtype != "float32":
             super().update_step(gradient, variable, learning_rate)
             return

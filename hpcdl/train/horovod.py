@@ -99,6 +99,10 @@ class _InStep:
     """The dtype in which gradients travel, see `allreduce_gradients`."""
     average: Any = None
     """A `WeightAverage` that is kept up with the steps, or None."""
+    stages: Any = None
+    """The `Stages` of a transfer, in which some weights are frozen, or None."""
+    forward: Any = None
+    """A function of (inputs, training) that gives the outputs in place of the model itself, or None."""
 
     def compile(self, *args: Any, jit_compile: bool = False, **kwargs: Any) -> None:
         """As keras.Model.compile. `jit_compile` must stay false: Horovod's grouped allreduce has no XLA kernel."""
@@ -132,7 +136,7 @@ class _InStep:
                 (x, y, sample_weight),
             )
             with tf.GradientTape() as tape:
-                prediction = model(x_part, training=True)
+                prediction = (self.forward or model)(x_part, training=True)
                 loss = model.compute_loss(
                     x=x_part, y=y_part, y_pred=prediction, sample_weight=weight_part, training=True
                 )
@@ -242,6 +246,12 @@ class Synchronize(keras.callbacks.Callback):
             logs.update(self._training, **{f"val_{name}": value for name, value in latest.items()})
 
 
+def parameters(model: keras.Model) -> list[Any]:
+    """Return the weights that training could move, the frozen ones too: they are equal on all ranks."""
+    stages = getattr(model, "stages", None)
+    return list(stages.parameters if stages else model.trainable_variables)
+
+
 def synchronize(model: keras.Model) -> None:
     """Make all ranks start from rank 0's weights and optimizer state, with dropout seeds of their own. Collective."""
     optimizer = model.optimizer
@@ -303,13 +313,13 @@ def global_metrics(model: keras.Model) -> dict[str, float]:
 
 
 def weight_hash(model: keras.Model) -> str:
-    """Return a hash (32 hexadecimal digits) of all trainable weights and the optimizer's state, bit by bit.
+    """Return a hash (32 hexadecimal digits) of all weights, frozen or not, and the optimizer's state, bit by bit.
 
     A moving average of the weights that the model keeps counts too.
     """
     digest = hashlib.blake2b(digest_size=HASH_BYTES)
     average = getattr(model, "average", None)
-    for variable in [*model.trainable_variables, *model.optimizer.variables, *(average.shared if average else [])]:
+    for variable in [*parameters(model), *model.optimizer.variables, *(average.shared if average else [])]:
         digest.update(np.ascontiguousarray(variable.value).tobytes())
     return digest.hexdigest()
 

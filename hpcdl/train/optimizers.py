@@ -1,25 +1,31 @@
 """The optimizers by name: Keras's own, and LARS and LAMB, each step of which is sized layer by layer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from hpcdl.train import fused
+from hpcdl.train.join import Join, Joining
 from hpcdl.training import Optimizer
 
 
-def make_optimizer(optimizer: Optimizer, rate: Any, precision: str, variables: list[Any]) -> Any:
+def make_optimizer(
+    optimizer: Optimizer, rate: Any, precision: str, variables: list[Any], joins: Sequence[Join] = ()
+) -> Any:
     """Return the Keras optimizer.
 
     Args:
         rate: the learning rate or its schedule.
         precision: float16 gets Keras's dynamic loss scale.
         variables: the model's trainable variables, from which `weight_decay_on` chooses.
+        joins: when each of them joins the training; left out, all are there from the first step.
     """
-    made = OPTIMIZERS[optimizer.name](learning_rate=rate, **optimizer.arguments)
+    made: Any = OPTIMIZERS[optimizer.name](learning_rate=rate, **optimizer.arguments)
     if optimizer.weight_decay_on == "kernels":
         made.exclude_from_weight_decay(var_list=[variable for variable in variables if not is_kernel(variable)])
+    made.joins = tuple(joins)
     return keras.optimizers.LossScaleOptimizer(made) if precision == "float16" else made
 
 
@@ -28,7 +34,7 @@ def is_kernel(variable: Any) -> bool:
     return len(variable.shape) > 1
 
 
-class _LayerWise(keras.optimizers.Optimizer):
+class _LayerWise(Joining, keras.optimizers.Optimizer):
     """Weight decay is part of a layer's step and never touches biases and the parameters of normalisations."""
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
@@ -73,6 +79,7 @@ class LARS(_LayerWise):
             (self._momentums,) = self.add_optimizer_variables(variables, ["momentum"])
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        learning_rate = self.rate_of(variable, learning_rate)
         rate, gradient = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
         decay = self._decay(variable)
         if is_kernel(variable):
@@ -122,8 +129,9 @@ class LAMB(_LayerWise):
             self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        learning_rate = self.rate_of(variable, learning_rate)
         rate, gradient = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
-        step = ops.cast(self.iterations + 1, variable.dtype)
+        step = ops.cast(self.steps_of(variable), variable.dtype)
         index = self._get_variable_index(variable)
         mean, square = self._momentums[index], self._velocities[index]
         self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
@@ -139,11 +147,18 @@ class LAMB(_LayerWise):
         return super().get_config() | {name: getattr(self, name) for name in ("beta_1", "beta_2", "epsilon")}
 
 
+class RMSprop(Joining, keras.optimizers.RMSprop):
+    """keras.optimizers.RMSprop, some variables of which may learn slower."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
+
+
 OPTIMIZERS = {
     "adam": fused.Adam,
     "adamw": fused.AdamW,
     "sgd": fused.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
+    "rmsprop": RMSprop,
     "lars": LARS,
     "lamb": LAMB,
 }

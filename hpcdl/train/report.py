@@ -128,6 +128,10 @@ class Report:
         self._print(f"Epoch {epoch}/{self._job.training.epochs}")
         self._mllog("epoch_start", None, "INTERVAL_START", epoch_num=epoch)
 
+    def stage(self, layers: list[str]) -> None:
+        """Say which layers below the last one a transfer trains from this epoch on."""
+        self._print(f"  trained: the last layer{' and ' if layers else ' alone'}{', '.join(layers)}")
+
     @contextmanager
     def timing(self, images: int, waited_s: float = 0.0) -> Iterator[None]:
         """Time a block of steps that trains `images` images on this rank; call it around work that is finished.

@@ -16,6 +16,7 @@ from hpcdl.train.checkpoint import FOLDER, MODEL_FILE, load_checkpoint, read_che
 from hpcdl.train.data import Dataset, load_dataset
 from hpcdl.train.ema import averaged
 from hpcdl.train.input_files import read_input
+from hpcdl.train.models.pretrained import read_network
 from hpcdl.train.world import world
 from hpcdl.training import Training
 
@@ -86,14 +87,10 @@ def load_trained(path: Path) -> Trained:
         return _from_checkpoint(path.absolute().parent.parent, path)
     if path.suffix != ".keras":
         raise LookError(f"{path}: {'no such file' if not path.exists() else 'no trained network'}. {ALLOWED}")
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError) as fault:
-        what = " ".join(str(fault).split())
-        raise LookError(f"{path}: Keras cannot load it ({what[:200]}). {ALLOWED}") from None
+    model = read_network(path)
     job_file = path.parent / JOB_FILE
     data = load_job(job_file).training.data if job_file.is_file() else None
-    return Trained(_checked(model, path), path, data)
+    return Trained(model, path, data)
 
 
 def scale(rows: np.ndarray) -> np.ndarray:
@@ -125,14 +122,3 @@ def _rebuild(training: Training, arrays: dict[str, np.ndarray], info: dict[str, 
     with averaged(built):
         model.set_weights(keras.Model(built.inputs[0], built.outputs[0]).get_weights())
     return model
-
-
-def _checked(model: keras.Model, path: Path) -> keras.Model:
-    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
-        raise LookError(f"{path}: the network must have one input and one output.")
-    if len(model.input_shape) not in (3, 4) or None in model.input_shape[1:]:
-        raise LookError(
-            f"{path}: the network takes inputs of shape {model.input_shape[1:]}; hpcdl looks at images "
-            "(height, width, channels) and signals (length, channels) of a fixed size."
-        )
-    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # takes a tensor where it took a list

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ from hpcdl.train.node import on_device, share_data
 from hpcdl.train.precision import POLICIES, choose_precision
 from hpcdl.train.report import Report
 from hpcdl.train.staging import scratch_folder, stage_files
+from hpcdl.train.transfer.begin import begin_with_weights, fix_features
+from hpcdl.train.transfer.features import FOLDER as FEATURES
 from hpcdl.train.world import DiskError, Diverged, Stopped, World, WorldError, world
 from hpcdl.training import Training
 
@@ -81,9 +84,14 @@ def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
             "; a val_ metric needs a validation_split."
         )
     synchronize(model)
-    run_steps = compile_steps(model, data, training, us)
+    stop = StopSignal()
     step, history = resume(us, model, folder, steps, training.batch_size)  # steps done over the whole run
-    stop, top5 = StopSignal(), "top5_accuracy" in measured
+    if training.transfer and not step:
+        begin_with_weights(us, model, training, folder)
+    seen = data  # what goes into the network: images, or their features
+    if training.transfer and training.transfer.head_alone:
+        seen = fix_features(us, model, data, training, folder, lambda: stop.received)
+    forward, run_steps, top5 = model.forward or model, None, "top5_accuracy" in measured
 
     with Report(us, folder) as report:
         report.start(job, data, num_train, steps, model.count_params(), precision, device, step)
@@ -92,11 +100,15 @@ def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
             report.begin_epoch(epoch)
             if row == 0:
                 model.reset_metrics()
+            if model.stages and model.stages.enter(epoch):
+                run_steps = None
+                report.stage(model.stages.trained())
+            run_steps = run_steps or compile_steps(model, seen, training, us)
             order = epoch_order(training, epoch, num_train, steps, us)[row:]
-            longest = longest_block(data.train_inputs, training.batch_size, BLOCK_STEPS)
+            longest = longest_block(seen.train_inputs, training.batch_size, BLOCK_STEPS)
             cut = blocks(order, step, training.check_weights_every, longest)
             heartbeat.doing(step + 1, "reading its inputs")
-            for block, inputs, waited_s in feed(data.train_inputs, cut):
+            for block, inputs, waited_s in feed(seen.train_inputs, cut):
                 heartbeat.doing(step + 1, WAITING_FOR_ALL)
                 with report.timing(len(block) * training.batch_size, waited_s):
                     so_far = {name: float(value) for name, value in run_steps(block, step, *inputs).items()}
@@ -115,7 +127,7 @@ def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
             with averaged(model):
                 average_statistics(model)
                 if num_train < len(data.train_inputs):
-                    validated = evaluate(model, data.train_inputs[num_train:], data.train_targets[num_train:], top5)
+                    validated = evaluate(forward, seen.train_inputs[num_train:], data.train_targets[num_train:], top5)
                     metrics |= {f"val_{name}": value for name, value in validated.items()}
                 history.append({"epoch": epoch, **metrics})
                 if us.rank == 0 and best_epoch(history, training.keep_best) == epoch:
@@ -126,12 +138,14 @@ def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
                 raise Stopped(f"{signal_name} stopped the run after epoch {epoch}; it goes on from its checkpoint.")
         digest = check_weights(model, step)
         with averaged(model):
-            tested = evaluate(model, data.test_inputs, data.test_targets, top5)
+            tested = evaluate(forward, seen.test_inputs, data.test_targets, top5)
             if us.rank == 0:
                 save_model(model, folder / MODEL_FILE)
         best = best_epoch(history, training.keep_best)
         if best is not None and training.keep_best:
             report.best(history[best - 1], training.keep_best, BEST_MODEL_FILE)
+        if us.rank == 0:
+            shutil.rmtree(folder / FEATURES, ignore_errors=True)
         report.end({f"test_{name}": value for name, value in tested.items()}, digest)
 
 

@@ -124,7 +124,10 @@ def test_a_relative_path_is_looked_for_in_hpcdl_data(folders, monkeypatch):
     ("data", "pattern"),
     [
         (Data(name="folders", path="x"), r"train\.data\.image_size: missing; folders needs it"),
-        (Data(name="mnist", image_size=8), r"train\.data\.image_size: mnist has no such option; it takes no options"),
+        (
+            Data(name="mnist", image_size=8),
+            r"data\.image_size: mnist has no such option; it takes classes, per_class",
+        ),
         (Data(name="folder", path="x"), r"'folder' is no data set; .* Did you mean folders\?"),
         (Data(name="synthetic", shape=[4]), r"train\.data\.shape: \[4\] has 1 numbers"),
         (Data(name="synthetic", targets=["x"], num_classes=3), r"num_classes \(classes\) or targets"),

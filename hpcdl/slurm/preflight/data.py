@@ -14,9 +14,15 @@ def check_data(job: Job, site: Site) -> Iterator[Problem]:
     Absent data stop nothing by themselves: HPCDL_DATA may be set for the job alone. An unknown name does.
     """
     from hpcdl.train.data import SOURCES, is_here  # NumPy, which no other check needs
+    from hpcdl.train.data.weights import find_weights
 
     if job.train is None:
         return
+    if job.train.transfer:
+        try:
+            find_weights(job.train.transfer.weights)
+        except DataError as error:
+            yield Problem("data", str(error).rstrip("."), "have them there before the job starts", stops=False)
     try:
         here = is_here(job.train.data)
     except DataError as error:

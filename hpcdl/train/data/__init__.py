@@ -19,6 +19,7 @@ from hpcdl.train.data.idx import FASHION_MNIST, MNIST
 from hpcdl.train.data.npz import load_npz
 from hpcdl.train.data.own import is_own, load_own
 from hpcdl.train.data.places import path_is_here
+from hpcdl.train.data.select import OPTIONS, select
 from hpcdl.train.data.synthetic import load_synthetic
 from hpcdl.train.data.tfrecord import load_tfrecord
 
@@ -109,12 +110,17 @@ def load_dataset(data: Data | str) -> Dataset:
         DataError: the name is unknown, an option is missing or not the data set's, or the data are absent, incomplete
             or corrupt.
     """
-    source, options = _find(data)
+    chosen = Data(name=data) if isinstance(data, str) else data
+    source, options = _find(chosen)
+    part = {option: options.pop(option, None) for option in OPTIONS}
+    seed = chosen.seed
     if source is None:
-        assert isinstance(data, Data | str)
-        return load_own(data if isinstance(data, Data) else Data(name=data))
+        taken = (*OPTIONS, "seed") if chosen.per_class else OPTIONS
+        return select(load_own(chosen.model_copy(update=dict.fromkeys(taken))), **part, seed=seed)
     options.pop("stage", None)  # the trainer's: it copies the files and gives the new path
-    return source.load(**options)
+    if "seed" not in source.options:
+        options.pop("seed", None)
+    return select(source.load(**options), **part, seed=seed)
 
 
 def _find(data: Data | str, complete: bool = True) -> tuple[Source | None, dict[str, Any]]:
@@ -130,9 +136,10 @@ def _find(data: Data | str, complete: bool = True) -> tuple[Source | None, dict[
             f"package.module:function.{hint}"
         )
     source = SOURCES[chosen.name]
+    of_all = (*OPTIONS, "seed") if chosen.per_class else OPTIONS
     for option in chosen.options:
-        if option not in source.options:
-            takes = ", ".join(source.options) or "no options"
+        if option not in source.options and option not in of_all:
+            takes = ", ".join([*source.options, *OPTIONS])
             raise DataError(f"train.data.{option}: {chosen.name} has no such option; it takes {takes}.")
     for option, required in source.options.items():
         if complete and required and option not in chosen.options:

@@ -1,5 +1,6 @@
 """Inputs that do not fit in memory: read and decoded by threads when they are asked for, always in the asked order."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,18 +19,25 @@ class Stream:
     """
 
     def __init__(
-        self, read: Callable[[int], np.ndarray], rows: range, row_shape: tuple[int, ...], dtype: Any, identity: str
+        self,
+        read: Callable[[int], np.ndarray],
+        rows: range | np.ndarray,
+        row_shape: tuple[int, ...],
+        dtype: Any,
+        identity: str,
     ):
         """Take what reads one row, by its place in the whole.
 
         Args:
             read: returns row i as an array of `row_shape` and `dtype`; raises DataError when it cannot.
+            rows: the places in the whole that are rows of this stream.
             identity: a text that differs when any row does, such as a checksum.
         """
         self._read, self._rows = read, rows
         self.shape = (len(rows), *row_shape)
         self.dtype = np.dtype(dtype)
-        self.identity = f"{identity} {rows.start} {rows.stop}"
+        which = f"{rows.start} {rows.stop}" if isinstance(rows, range) else hashlib.sha256(rows.tobytes()).hexdigest()
+        self.identity = f"{identity} {which}"
         self._whole_identity = identity
 
     def __len__(self) -> int:
@@ -37,16 +45,23 @@ class Stream:
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return Stream(self._read, self._rows[index], self.shape[1:], self.dtype, self._whole_identity)
+            return self._part(self._rows[index])
         wanted = np.asarray(index)
         taken = np.empty((wanted.size, *self.shape[1:]), self.dtype)
 
         def fill(place: int) -> None:
-            taken[place] = self._read(self._rows[wanted.flat[place]])
+            taken[place] = self._read(int(self._rows[wanted.flat[place]]))
 
         for _ in readers().map(fill, range(wanted.size)):  # raises what a reader raised
             pass
         return taken.reshape(wanted.shape + self.shape[1:])
+
+    def take(self, places: np.ndarray) -> "Stream":
+        """Return the Stream of the rows at these places, in their order; nothing is read."""
+        return self._part(np.asarray(self._rows)[places])
+
+    def _part(self, rows: range | np.ndarray) -> "Stream":
+        return Stream(self._read, rows, self.shape[1:], self.dtype, self._whole_identity)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[np.arange(len(self))], dtype)

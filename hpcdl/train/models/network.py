@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from hpcdl.errors import JobFileError
-from hpcdl.train.models import catalogue, head, own
+from hpcdl.train.models import applications, catalogue, head, own
 
 
 def build_network(
@@ -30,6 +30,9 @@ def build_network(
         JobFileError: there is no such network, or it cannot be built with these arguments on this input.
     """
     add_head = partial(head.regression if regression else head.classification, dropout=dropout)
+    if name.startswith(applications.PREFIX):
+        inputs, features = applications.build(name, arguments, input_shape)
+        return inputs, add_head(features, num_outputs)
     if ":" in name:
         return own.build(name, arguments, input_shape, num_outputs, add_head, dropout)
     try:
