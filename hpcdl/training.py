@@ -40,6 +40,9 @@ class Optimizer(Section):
     weight_decay_on: Literal["all", "kernels"] = "all"
     """`kernels` spares biases and the parameters of normalisations, all that has fewer than two dimensions. lars and
     lamb always spare them."""
+    bias_factor: Annotated[float, Field(gt=0)] = 1.0
+    """What the learning rate is multiplied by for biases and the parameters of normalisations, all that has fewer than
+    two dimensions. Their decoupled weight decay keeps the plain rate."""
     clipnorm: Annotated[float, Field(gt=0)] | None = None
     """The highest norm of each gradient; as all clipping, it is done after the mean over the ranks."""
     global_clipnorm: Annotated[float, Field(gt=0)] | None = None
@@ -71,7 +74,7 @@ class Optimizer(Section):
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of the optimizer itself that the file gives, apart from name and learning rate."""
-        ours = {"name", "learning_rate", "scale", "reference_batch", "weight_decay_on"}
+        ours = {"name", "learning_rate", "scale", "reference_batch", "weight_decay_on", "bias_factor"}
         return self.model_dump(exclude_none=True, exclude=ours)
 
 
@@ -117,8 +120,9 @@ class Augmentation(Section):
     Brightness, contrast and saturation are meant for images, noise and amplitude for signals.
     """
 
-    flip: bool = False
-    """Mirror an image left to right, with a chance of one half."""
+    flip: bool | Literal["alternate"] = False
+    """Mirror an image left to right, with a chance of one half. `alternate` mirrors half of the images in the first
+    epoch and the other half in the next, in turns: two epochs show both sides of every image."""
     shift: Annotated[int, Field(ge=0)] = 0
     """Move each image by up to this many pixels in both directions, a signal in time by so many samples; the border is
     filled with zeros."""

@@ -3,18 +3,23 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from hpcdl.errors import JobFileError
 from hpcdl.train import augment
+from hpcdl.train.batch_normalization import fuse
 from hpcdl.train.data import Dataset
 from hpcdl.train.ema import WeightAverage
 from hpcdl.train.horovod import HorovodModel, size
-from hpcdl.train.models.network import build_network
+from hpcdl.train.evaluate import scale_pixels
+from hpcdl.train.models.network import build_network, set_first_weights
 from hpcdl.train.optimizers import is_kernel, make_optimizer
 from hpcdl.train.schedules import learning_rate, scale_factor
 from hpcdl.training import Normalization, Training
 
+FIRST_INPUTS = 5000
+"""So many inputs at the beginning of the training data are shown to a network that makes first weights of them."""
 MANY_CLASSES = 100
 """From so many classes on the five most probable are looked at too, as for ImageNet."""
 
@@ -43,6 +48,8 @@ def build_model(
     if training.normalize:
         inputs, outputs = _normalized(inputs, outputs, training.normalize)
     model = HorovodModel(inputs, outputs, name=training.model.name.rpartition(":")[2])
+    fuse(model)
+    set_first_weights(training.model.name, model, lambda: _first_inputs(data, training.normalize))
     model.micro_batches = training.micro_batches
     model.wire = tf.float16 if training.horovod.wire == "float16" else None
     if training.penalty.l1 or training.penalty.l2:
@@ -67,6 +74,13 @@ def build_model(
 def has_classes(data: Dataset) -> bool:
     """Whether the targets are classes; otherwise they are numbers, and the network does regression."""
     return data.num_classes is not None
+
+
+def _first_inputs(data: Dataset, normalize: Normalization | None) -> np.ndarray:
+    inputs = scale_pixels(data.train_inputs[:FIRST_INPUTS]).numpy()
+    if normalize:
+        inputs = (inputs - np.array(normalize.mean, np.float32)) / np.array(normalize.std, np.float32)
+    return inputs
 
 
 def _loss_and_metrics(training: Training, num_classes: int | None) -> tuple[Any, list[Any]]:

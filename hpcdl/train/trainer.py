@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from hpcdl.errors import DataError, JobFileError
 from hpcdl.job import Job
-from hpcdl.train.augment import augment
+from hpcdl.train.augment import alternate, augment
 from hpcdl.train.build import build_model, has_classes
 from hpcdl.train.checkpoint import (
     BEST_MODEL_FILE,
@@ -204,11 +204,14 @@ def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: Wo
     streamed, classes, labels = isinstance(data.train_inputs, Stream), has_classes(data), on_device(data.train_targets)
     resident = None if isinstance(data.train_inputs, Stream) else on_device(data.train_inputs)
     first, total = us.rank * training.batch_size, us.size * training.batch_size
+    _, steps = divide(training, data, us)
 
     def one_step(batch: Any, indices: Any, step: Any) -> Any:
         seed, targets = tf.stack([training.seed, step]), tf.gather(labels, indices)
         targets = tf.one_hot(targets, data.num_classes) if classes else tf.cast(targets, tf.float32)
-        batch, targets = augment(batch, targets, training.augment, seed, first, total)
+        both_sides = training.augment.flip == "alternate"
+        mirrored = alternate(indices, step // steps, training.seed) if both_sides else None
+        batch, targets = augment(batch, targets, training.augment, seed, first, total, mirrored)
         model.train_step((scale_pixels(batch), targets))
 
     signature = [tf.TensorSpec((None, training.batch_size), tf.int32), tf.TensorSpec((), tf.int32)]
