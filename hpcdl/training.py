@@ -152,6 +152,15 @@ class Augmentation(Section):
     area. With mixup as well, each step takes one of the two by chance."""
 
 
+class SmallImages(Section):
+    """Smaller images for the first epochs, which cost less; later ones, and every evaluation, see the whole size."""
+
+    size: Positive
+    """Height and width in pixels, to which images are scaled after they are augmented."""
+    epochs: Positive
+    """For so many epochs from the first on."""
+
+
 class Penalty(Section):
     """What the loss of training counts for the size of kernels (not of biases), in the way of Keras's L1L2."""
 
@@ -218,6 +227,7 @@ class Training(Section):
     normalize: Normalization | None = None
     """Left out, the network sees 0..1."""
     augment: Augmentation = Augmentation()
+    small_images: SmallImages | None = None
     validation_split: Fraction = 0.0
     """The part of the training images, cut from their end as Keras does, that is only evaluated."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1

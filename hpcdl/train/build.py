@@ -11,8 +11,9 @@ from hpcdl.train import augment
 from hpcdl.train.batch_normalization import fuse
 from hpcdl.train.data import Dataset
 from hpcdl.train.ema import WeightAverage
-from hpcdl.train.horovod import HorovodModel, size
 from hpcdl.train.evaluate import scale_pixels
+from hpcdl.train.horovod import HorovodModel, size
+from hpcdl.train.models.catalogue import MODELS, check_input
 from hpcdl.train.models.network import build_network, set_first_weights
 from hpcdl.train.optimizers import is_kernel, make_optimizer
 from hpcdl.train.schedules import learning_rate, scale_factor
@@ -47,7 +48,10 @@ def build_model(
     )
     if training.normalize:
         inputs, outputs = _normalized(inputs, outputs, training.normalize)
-    model = HorovodModel(inputs, outputs, name=training.model.name.rpartition(":")[2])
+    kind = _AnySize if training.small_images else HorovodModel
+    model = kind(inputs, outputs, name=training.model.name.rpartition(":")[2])
+    if training.small_images:
+        _check_size(training, model, shape)
     fuse(model)
     set_first_weights(training.model.name, model, lambda: _first_inputs(data, training.normalize))
     model.micro_batches = training.micro_batches
@@ -69,6 +73,38 @@ def build_model(
     if training.ema:
         model.average = WeightAverage(model, training.ema)
     return model
+
+
+class _AnySize(HorovodModel):
+    """A model whose inputs may have another height and width than those it is declared for."""
+
+    input_spec = None
+
+
+def _check_size(training: Training, model: Any, shape: tuple[int, ...]) -> None:
+    """Refuse small images that are none, or that the network cannot see."""
+    assert training.small_images
+    size = training.small_images.size
+    if len(shape) != 3:
+        raise JobFileError("train.small_images is for images, but the data are signals. Leave it out.")
+    if size >= min(shape[:2]):
+        raise JobFileError(
+            f"train.small_images.size: {size} is not smaller than the images, {shape[0]}x{shape[1]} pixels. "
+            "Choose a smaller one, or leave small_images out."
+        )
+    small = (size, size, shape[2])
+    try:
+        if training.model.name in MODELS:
+            check_input(training.model.name, small)
+    except ValueError as fault:
+        raise JobFileError(f"train.small_images: {fault}") from None
+    try:
+        model(tf.zeros((1, *small)))
+    except (ValueError, tf.errors.InvalidArgumentError):
+        raise JobFileError(
+            f"train.small_images: {training.model.name} takes images of one size only. Choose a network that ends with "
+            "a global pooling, or leave small_images out."
+        ) from None
 
 
 def has_classes(data: Dataset) -> bool:

@@ -212,7 +212,15 @@ def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: Wo
         both_sides = training.augment.flip == "alternate"
         mirrored = alternate(indices, step // steps, training.seed) if both_sides else None
         batch, targets = augment(batch, targets, training.augment, seed, first, total, mirrored)
-        model.train_step((scale_pixels(batch), targets))
+        batch, small = scale_pixels(batch), training.small_images
+
+        def whole() -> Any:
+            return model.train_step((batch, targets))
+
+        if small is None:
+            whole()
+        else:
+            tf.cond(step < small.epochs * steps, lambda: model.train_step((shrink(batch, small.size), targets)), whole)
 
     signature = [tf.TensorSpec((None, training.batch_size), tf.int32), tf.TensorSpec((), tf.int32)]
     if streamed:
@@ -230,6 +238,11 @@ def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: Wo
         return model.get_metrics_result()
 
     return run_steps
+
+
+def shrink(images: Any, size: int) -> Any:
+    """Return images scaled to `size` pixels of height and width, smoothed first."""
+    return tf.image.resize(images, (size, size), antialias=True)
 
 
 def epoch_order(training: Training, epoch: int, num_train: int, steps: int, us: World) -> np.ndarray:
