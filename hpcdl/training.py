@@ -233,6 +233,9 @@ class Training(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     top5: bool | None = None
     """Whether to count the images whose class is among the five most probable; left out: from 100 classes on."""
+    mirrored: bool = False
+    """Whether the test counts one more accuracy, `test_mirrored_accuracy`: that of the mean of the probabilities of
+    each image and its mirror image."""
     horovod: Communication = Communication()
     check_weights_every: Positive = 100
     """Steps between two comparisons of all ranks' weights."""

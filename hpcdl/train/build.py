@@ -38,6 +38,8 @@ def build_model(
     """
     shape, classes = data.train_inputs.shape[1:], has_classes(data)
     augment.check(training.augment, shape, classes)
+    if training.mirrored and len(shape) != 3:
+        raise JobFileError("train.mirrored is for images, but the data are signals. Leave it out.")
     inputs, outputs = build_network(
         training.model.name,
         training.model.arguments,
@@ -121,9 +123,9 @@ def _first_inputs(data: Dataset, normalize: Normalization | None) -> np.ndarray:
 
 def _loss_and_metrics(training: Training, num_classes: int | None) -> tuple[Any, list[Any]]:
     if num_classes is None:
-        if training.label_smoothing or training.top5:
-            name = "label_smoothing" if training.label_smoothing else "top5"
-            raise JobFileError(f"train.{name} is for classes, but the targets of {training.data.name} are numbers.")
+        asked = [name for name in ("label_smoothing", "top5", "mirrored") if getattr(training, name)]
+        if asked:
+            raise JobFileError(f"train.{asked[0]} is for classes, but the targets of {training.data.name} are numbers.")
         return "mse", ["mae"]
     metrics: list[Any] = ["accuracy"]
     if training.top5 and num_classes <= 5:

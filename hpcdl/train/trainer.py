@@ -126,7 +126,7 @@ def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
                 raise Stopped(f"{signal_name} stopped the run after epoch {epoch}; it goes on from its checkpoint.")
         digest = check_weights(model, step)
         with averaged(model):
-            tested = evaluate(model, data.test_inputs, data.test_targets, top5)
+            tested = evaluate(model, data.test_inputs, data.test_targets, top5, training.mirrored)
             if us.rank == 0:
                 save_model(model, folder / MODEL_FILE)
         best = best_epoch(history, training.keep_best)

@@ -76,10 +76,12 @@ def test_evaluation_counts_as_numpy_does():
     data, model = dataset(10, 33), built(top5=True)
     probabilities = model.predict(data.test_inputs.astype(np.float32) / 255, verbose=0)
     ranked = np.argsort(-probabilities, axis=1)
-    measured = evaluate(model, data.test_inputs, data.test_targets, top5=True)
+    measured = evaluate(model, data.test_inputs, data.test_targets, top5=True, mirrored=True)
+    both = probabilities + model.predict(data.test_inputs[:, :, ::-1].astype(np.float32) / 255, verbose=0)
     assert measured == {
         "loss": pytest.approx(-np.log(probabilities[np.arange(33), data.test_targets]).mean(), rel=1e-5),
         "accuracy": np.mean(ranked[:, 0] == data.test_targets),
+        "mirrored_accuracy": np.mean(both.argmax(axis=1) == data.test_targets),
         "top5_accuracy": np.mean((ranked[:, :5] == data.test_targets[:, None]).any(axis=1)),
     }
 
@@ -128,6 +130,7 @@ def test_a_regression_is_measured_by_its_squared_and_absolute_errors():
         ({"normalize": {"mean": [0.5, 0.5], "std": [1, 1]}}, {}, "train.normalize has 2 channels, the data have 1"),
         ({"top5": True}, {"num_classes": 5}, "with 5 classes every image is among the first five"),
         ({"label_smoothing": 0.1}, {"regression": True}, "train.label_smoothing is for classes, but the targets of"),
+        ({"mirrored": True}, {"regression": True}, "train.mirrored is for classes, but the targets of"),
         ({"augment": {"cutmix": 1}}, {"regression": True}, "train.augment.cutmix mixes classes"),
         ({"small_images": {"size": 12, "epochs": 1}}, {}, "12 is not smaller than the images, 12x12"),
         ({"small_images": {"size": 3, "epochs": 1}}, {}, "train.small_images: mnist_cnn needs images of at least 4x4"),

@@ -30,11 +30,11 @@ class Entry:
     """The least height and width of an image, or length of a signal, in pixels or samples: one where a value is left
     after all that goes down. A strided convolution of a single value has wrong gradients in bfloat16 on a CPU: what
     oneDNN of TensorFlow 2.21 returns is in part memory that it never wrote."""
+    any_rank: bool = False
+    """It takes inputs of any number of axes; others only of as many as `input_shape` has."""
     first_weights: str | None = None
     """`module:function` that sets the weights with which the training begins, from images of the training; None where
     random ones do."""
-    any_rank: bool = False
-    """It takes inputs of any number of axes; others only of as many as `input_shape` has."""
 
 
 IMAGENET, CIFAR = (224, 224, 3), (32, 32, 3)
