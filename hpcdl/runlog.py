@@ -17,7 +17,7 @@ METRICS_FILE = "metrics.jsonl"
 MLLOG_FILE = "mlperf.log"
 
 MLLOG_TOKEN = ":::MLLOG "
-METRICS = ("loss", "accuracy", "top5_accuracy", "mae")
+METRICS = ("loss", "accuracy", "top5_accuracy", "mirrored_accuracy", "mae")
 """What a training, a validation or a test may measure: loss, and accuracies of classes or the mean absolute error of a
 regression."""
 EVENTS: dict[str, list[str]] = {

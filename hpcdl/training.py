@@ -41,6 +41,9 @@ class Optimizer(Section):
     weight_decay_on: Literal["all", "kernels"] = "all"
     """`kernels` spares biases and the parameters of normalisations, all that has fewer than two dimensions. lars and
     lamb always spare them."""
+    bias_factor: Annotated[float, Field(gt=0)] = 1.0
+    """What the learning rate is multiplied by for biases and the parameters of normalisations, all that has fewer than
+    two dimensions. Their decoupled weight decay keeps the plain rate."""
     clipnorm: Annotated[float, Field(gt=0)] | None = None
     """The highest norm of each gradient; as all clipping, it is done after the mean over the ranks."""
     global_clipnorm: Annotated[float, Field(gt=0)] | None = None
@@ -72,7 +75,7 @@ class Optimizer(Section):
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of the optimizer itself that the file gives, apart from name and learning rate."""
-        ours = {"name", "learning_rate", "scale", "reference_batch", "weight_decay_on"}
+        ours = {"name", "learning_rate", "scale", "reference_batch", "weight_decay_on", "bias_factor"}
         return self.model_dump(exclude_none=True, exclude=ours)
 
 
@@ -118,8 +121,9 @@ class Augmentation(Section):
     Brightness, contrast and saturation are meant for images, noise and amplitude for signals.
     """
 
-    flip: bool = False
-    """Mirror an image left to right, with a chance of one half."""
+    flip: bool | Literal["alternate"] = False
+    """Mirror an image left to right, with a chance of one half. `alternate` mirrors half of the images in the first
+    epoch and the other half in the next, in turns: two epochs show both sides of every image."""
     shift: Annotated[int, Field(ge=0)] = 0
     """Move each image by up to this many pixels in both directions, a signal in time by so many samples; the border is
     filled with zeros."""
@@ -147,6 +151,15 @@ class Augmentation(Section):
     cutmix: Annotated[float, Field(ge=0)] = 0.0
     """Exchange a rectangle between neighbours in the batch, its area from Beta(cutmix, cutmix), and mix the targets by
     area. With mixup as well, each step takes one of the two by chance."""
+
+
+class SmallImages(Section):
+    """Smaller images for the first epochs, which cost less; later ones, and every evaluation, see the whole size."""
+
+    size: Positive
+    """Height and width in pixels, to which images are scaled after they are augmented."""
+    epochs: Positive
+    """For so many epochs from the first on."""
 
 
 class Penalty(Section):
@@ -215,6 +228,7 @@ class Training(Section):
     normalize: Normalization | None = None
     """Left out, the network sees 0..1."""
     augment: Augmentation = Augmentation()
+    small_images: SmallImages | None = None
     validation_split: Fraction = 0.0
     """The part of the training images, cut from their end as Keras does, that is only evaluated."""
     transfer: Transfer | None = None
@@ -222,6 +236,9 @@ class Training(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     top5: bool | None = None
     """Whether to count the images whose class is among the five most probable; left out: from 100 classes on."""
+    mirrored: bool = False
+    """Whether the test counts one more accuracy, `test_mirrored_accuracy`: that of the mean of the probabilities of
+    each image and its mirror image."""
     horovod: Communication = Communication()
     check_weights_every: Positive = 100
     """Steps between two comparisons of all ranks' weights."""
@@ -262,9 +279,14 @@ class Training(Section):
         late = [stage.epoch for stage in transfer.unfreeze if stage.epoch > self.epochs]
         if late:
             raise ValueError(f"transfer.unfreeze: epoch {late[0]} never comes; the training has {self.epochs} epochs.")
-        if transfer.cache and self.augment != Augmentation():
+        if transfer.cache and self.changes_inputs:
             raise ValueError(
-                "transfer.cache: augmentation changes the inputs in every epoch, so that their features cannot be "
-                "computed once; leave out cache or augment."
+                "transfer.cache: augment, small_images and mirrored change the inputs, so that their features cannot "
+                "be computed once; leave out cache, or these."
             )
         return self
+
+    @property
+    def changes_inputs(self) -> bool:
+        """Whether the network sees an input in more than one form."""
+        return self.augment != Augmentation() or self.small_images is not None or self.mirrored

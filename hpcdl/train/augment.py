@@ -16,6 +16,9 @@ GREY = (0.2989, 0.587, 0.114)
 """What red, green and blue count for the grey of a pixel: ITU-R BT.601, as torchvision rounds it."""
 PROPORTIONS = (3 / 4, 4 / 3)
 """Between which a cropped rectangle's proportions lie, in relation to the image's: Inception's, as all use them."""
+HASH_FACTORS = (0x85EBCA6B, 0xC2B2AE35)
+"""Of the last rounds of MurmurHash3, which let every bit of a number change every other."""
+SEED_STRIDE = 0x9E3779B1
 FOR_IMAGES = ("flip", "crop", "translate", "rotate", "brightness", "contrast", "saturation", "cutout", "cutmix")
 FOR_SIGNALS = ("amplitude", "noise")
 
@@ -47,7 +50,7 @@ def check(augmentation: Augmentation, shape: tuple[int, ...], classes: bool) -> 
 
 
 def augment(
-    inputs: Any, targets: Any, augmentation: Augmentation, seed: Any, first: int, total: int
+    inputs: Any, targets: Any, augmentation: Augmentation, seed: Any, first: int, total: int, mirrored: Any = None
 ) -> tuple[Any, Any]:
     """Return randomly changed inputs, and their targets.
 
@@ -58,6 +61,7 @@ def augment(
         seed: int32, shape (2,): seed and step.
         first, total: where the part begins in the global batch, and how many inputs that has; with mixup and cutmix
             `first` and the part's length are even.
+        mirrored: bool, shape (batch,): which images `flip` mirrors; None for half of them by chance.
     Returns:
         Inputs of the given type, or float32 in the same range where values between pixels are needed, and targets.
     """
@@ -65,8 +69,8 @@ def augment(
     if augmentation.shift:
         inputs = _shift(inputs, augmentation.shift, draw)
     if augmentation.flip:
-        mirrored = draw.uniform("flip")[:, :, None, None] < 0.5
-        inputs = tf.where(mirrored, tf.reverse(inputs, [2]), inputs)
+        chosen = draw.uniform("flip")[:, 0] < 0.5 if mirrored is None else mirrored
+        inputs = tf.where(chosen[:, None, None, None], tf.reverse(inputs, [2]), inputs)
     if augmentation.crop or augmentation.translate or augmentation.rotate:
         inputs = _move(tf.cast(inputs, tf.float32), augmentation, draw)
     inputs = _recolour(inputs, augmentation, draw)
@@ -80,6 +84,23 @@ def augment(
     if augmentation.mixup or augmentation.cutmix:
         inputs, targets = _mix(tf.cast(inputs, tf.float32), targets, augmentation, draw)
     return inputs, targets
+
+
+def alternate(indices: Any, epoch: Any, seed: int) -> Any:
+    """Return which images are mirrored in an epoch: half of them, in the next epoch the other half.
+
+    Source: K. Jordan, https://arxiv.org/abs/2404.00498, section 3.6.
+
+    Args:
+        indices: int32, shape (batch,): the images' places in the data set.
+        epoch: int32, from 0.
+    Returns:
+        bool, shape (batch,).
+    """
+    hashed = tf.cast(indices, tf.int64) + SEED_STRIDE * seed % 2**32
+    for factor in HASH_FACTORS:
+        hashed = tf.bitwise.bitwise_xor(hashed, hashed // 2**16) * factor % 2**32
+    return (hashed // 2**31 + tf.cast(epoch, tf.int64)) % 2 == 1
 
 
 class _Draw:

@@ -3,21 +3,27 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from hpcdl.errors import JobFileError
 from hpcdl.train import augment
+from hpcdl.train.batch_normalization import fuse
 from hpcdl.train.data import Dataset
 from hpcdl.train.ema import WeightAverage
+from hpcdl.train.evaluate import scale_pixels
 from hpcdl.train.horovod import HorovodModel, size
 from hpcdl.train.models import pretrained
-from hpcdl.train.models.network import build_network
+from hpcdl.train.models.catalogue import MODELS, check_input
+from hpcdl.train.models.network import build_network, set_first_weights
 from hpcdl.train.optimizers import is_kernel, make_optimizer
 from hpcdl.train.schedules import learning_rate, scale_factor
 from hpcdl.train.transfer.stages import Stages
 from hpcdl.training import Normalization, Training
 from hpcdl.transfer import PRETRAINED
 
+FIRST_INPUTS = 5000
+"""So many inputs at the beginning of the training data are shown to a network that makes first weights of them."""
 MANY_CLASSES = 100
 """From so many classes on the five most probable are looked at too, as for ImageNet."""
 
@@ -35,6 +41,8 @@ def build_model(
     """
     shape, classes = data.train_inputs.shape[1:], has_classes(data)
     augment.check(training.augment, shape, classes)
+    if training.mirrored and len(shape) != 3:
+        raise JobFileError("train.mirrored is for images, but the data are signals. Leave it out.")
     num_outputs = data.num_classes or data.train_targets.shape[1]
     if training.transfer and training.model.name == PRETRAINED:
         inputs, outputs = pretrained.build(
@@ -51,7 +59,12 @@ def build_model(
         )
     if training.normalize:
         inputs, outputs = _normalized(inputs, outputs, training.normalize)
-    model = HorovodModel(inputs, outputs, name=training.model.name.rpartition(":")[2])
+    kind = _AnySize if training.small_images else HorovodModel
+    model = kind(inputs, outputs, name=training.model.name.rpartition(":")[2])
+    if training.small_images:
+        _check_size(training, model, shape)
+    fuse(model)
+    set_first_weights(training.model.name, model, lambda: _first_inputs(data, training.normalize))
     model.micro_batches = training.micro_batches
     model.wire = tf.float16 if training.horovod.wire == "float16" else None
     if training.transfer:
@@ -75,16 +88,55 @@ def build_model(
     return model
 
 
+class _AnySize(HorovodModel):
+    """A model whose inputs may have another height and width than those it is declared for."""
+
+    input_spec = None
+
+
+def _check_size(training: Training, model: Any, shape: tuple[int, ...]) -> None:
+    """Refuse small images that are none, or that the network cannot see."""
+    assert training.small_images
+    size = training.small_images.size
+    if len(shape) != 3:
+        raise JobFileError("train.small_images is for images, but the data are signals. Leave it out.")
+    if size >= min(shape[:2]):
+        raise JobFileError(
+            f"train.small_images.size: {size} is not smaller than the images, {shape[0]}x{shape[1]} pixels. "
+            "Choose a smaller one, or leave small_images out."
+        )
+    small = (size, size, shape[2])
+    try:
+        if training.model.name in MODELS:
+            check_input(training.model.name, small)
+    except ValueError as fault:
+        raise JobFileError(f"train.small_images: {fault}") from None
+    try:
+        model(tf.zeros((1, *small)))
+    except (ValueError, tf.errors.InvalidArgumentError):
+        raise JobFileError(
+            f"train.small_images: {training.model.name} takes images of one size only. Choose a network that ends with "
+            "a global pooling, or leave small_images out."
+        ) from None
+
+
 def has_classes(data: Dataset) -> bool:
     """Whether the targets are classes; otherwise they are numbers, and the network does regression."""
     return data.num_classes is not None
 
 
+def _first_inputs(data: Dataset, normalize: Normalization | None) -> np.ndarray:
+    inputs = scale_pixels(data.train_inputs[:FIRST_INPUTS]).numpy()
+    if normalize:
+        inputs = (inputs - np.array(normalize.mean, np.float32)) / np.array(normalize.std, np.float32)
+    return inputs
+
+
 def _loss_and_metrics(training: Training, num_classes: int | None) -> tuple[Any, list[Any]]:
     if num_classes is None:
-        if training.label_smoothing or training.top5:
-            name = "label_smoothing" if training.label_smoothing else "top5"
-            raise JobFileError(f"train.{name} is for classes, but the targets of {training.data.name} are numbers.")
+        asked = [name for name in ("label_smoothing", "top5", "mirrored") if getattr(training, name)]
+        if asked:
+            raise JobFileError(f"train.{asked[0]} is for classes, but the targets of {training.data.name} are numbers.")
         return "mse", ["mae"]
     metrics: list[Any] = ["accuracy"]
     if training.top5 and num_classes <= 5:

@@ -16,7 +16,9 @@ BATCH = 500
 differently for another batch."""
 
 
-def evaluate(model: Callable[..., Any], inputs: Inputs, targets: np.ndarray, top5: bool = False) -> dict[str, float]:
+def evaluate(
+    model: Callable[..., Any], inputs: Inputs, targets: np.ndarray, top5: bool = False, mirrored: bool = False
+) -> dict[str, float]:
     """Return the metrics of a model over all inputs. Collective.
 
     The inputs are cut into batches before they are dealt to the ranks, and the batches' sums are added in the order of
@@ -28,16 +30,18 @@ def evaluate(model: Callable[..., Any], inputs: Inputs, targets: np.ndarray, top
         inputs: all inputs on every rank; images uint8, shape (num_images, height, width, channels).
         targets: classes, int64 of shape (num_images,), or the numbers of a regression, float.
         top5: whether to count the inputs whose class is among the five most probable.
+        mirrored: whether to count the images whose class is the most probable in the mean over an image and its mirror
+            image.
     Returns:
-        For classes `loss` (mean cross-entropy), `accuracy` and, when asked for, `top5_accuracy`; for a regression
-        `loss` (mean squared error) and `mae` (mean absolute error).
+        For classes `loss` (mean cross-entropy), `accuracy` and, when asked for, `top5_accuracy` and
+        `mirrored_accuracy`; for a regression `loss` (mean squared error) and `mae` (mean absolute error).
     """
     us = world()
     sums = {}
     mine = range(us.rank, -(-len(inputs) // BATCH), us.size)
     parts = (slice(index * BATCH, (index + 1) * BATCH) for index in mine)
     for index, part in zip(mine, read_ahead(inputs, parts), strict=True):
-        sums[index] = _batch_sums(model, part.rows, targets[part.index], top5)
+        sums[index] = _batch_sums(model, part.rows, targets[part.index], top5, mirrored)
     everyone = {index: row for theirs in us.allgather(sums) for index, row in theirs.items()}
     ordered = [everyone[index] for index in sorted(everyone)]
     total = {name: float(np.sum([row[name] for row in ordered], axis=0)) for name in ordered[0]}
@@ -46,19 +50,21 @@ def evaluate(model: Callable[..., Any], inputs: Inputs, targets: np.ndarray, top
     return {name: value / count for name, value in total.items()}
 
 
-def _batch_sums(model: Callable[..., Any], inputs: np.ndarray, targets: np.ndarray, top5: bool) -> dict[str, float]:
+def _batch_sums(
+    model: Callable[..., Any], inputs: np.ndarray, targets: np.ndarray, top5: bool, mirrored: bool
+) -> dict[str, float]:
     """Return the sums of each metric over one batch, and the `count` of inputs."""
     missing = BATCH - len(inputs)  # one shape for all batches: no second trace, no other rounding
     inputs_there, targets_there = (
         tf.constant(np.pad(array, ((0, missing), *((0, 0) for _ in array.shape[1:])))) for array in (inputs, targets)
     )
-    values = _score(model, inputs_there, targets_there, top5)
+    values = _score(model, inputs_there, targets_there, top5, mirrored)
     sums = {name: float(np.array(value, np.float64)[: len(inputs)].sum()) for name, value in values.items()}
     return sums | {"count": len(inputs)}
 
 
 @tf.function(reduce_retracing=True)
-def _score(model: Callable[..., Any], inputs: Any, targets: Any, top5: bool) -> dict[str, Any]:
+def _score(model: Callable[..., Any], inputs: Any, targets: Any, top5: bool, mirrored: bool) -> dict[str, Any]:
     """Return the metrics of each input, shape (batch,)."""
     outputs = tf.cast(model(scale_pixels(inputs), training=False), tf.float32)
     if targets.dtype.is_floating:
@@ -71,7 +77,12 @@ def _score(model: Callable[..., Any], inputs: Any, targets: Any, top5: bool) -> 
         "loss": keras.losses.sparse_categorical_crossentropy(targets, outputs),
         "accuracy": tf.cast(tf.argmax(outputs, axis=-1) == targets, tf.float32),
     }
-    return scores | {"top5_accuracy": tf.cast(tf.math.in_top_k(targets, outputs, 5), tf.float32)} if top5 else scores
+    if top5:
+        scores["top5_accuracy"] = tf.cast(tf.math.in_top_k(targets, outputs, 5), tf.float32)
+    if mirrored:
+        both = outputs + tf.cast(model(scale_pixels(tf.reverse(inputs, [2])), training=False), tf.float32)
+        scores["mirrored_accuracy"] = tf.cast(tf.argmax(both, axis=-1) == targets, tf.float32)
+    return scores
 
 
 def scale_pixels(inputs: Any) -> Any:

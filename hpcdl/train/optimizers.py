@@ -26,12 +26,23 @@ def make_optimizer(
     if optimizer.weight_decay_on == "kernels":
         made.exclude_from_weight_decay(var_list=[variable for variable in variables if not is_kernel(variable)])
     made.joins = tuple(joins)
+    if optimizer.bias_factor != 1:
+        _set_bias_factor(made, optimizer.bias_factor)
     return keras.optimizers.LossScaleOptimizer(made) if precision == "float16" else made
 
 
 def is_kernel(variable: Any) -> bool:
     """Whether a variable is a kernel: biases and the parameters of normalisations have one dimension."""
     return len(variable.shape) > 1
+
+
+def _set_bias_factor(optimizer: Any, factor: float) -> None:
+    step = optimizer.update_step
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        step(gradient, variable, learning_rate if is_kernel(variable) else factor * learning_rate)
+
+    optimizer.update_step = update_step
 
 
 class _LayerWise(Joining, keras.optimizers.Optimizer):

@@ -23,6 +23,7 @@ TEST_LINES = {
     "test_loss": "Test score",
     "test_accuracy": "Test accuracy",
     "test_top5_accuracy": "Test top5 accuracy",
+    "test_mirrored_accuracy": "Test mirrored accuracy",
     "test_mae": "Test mae",
 }
 """How the last lines name the results, loss and accuracy in the words of Keras's examples and of the lecture."""

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from hpcdl.errors import DataError, JobFileError
 from hpcdl.job import Job
-from hpcdl.train.augment import augment
+from hpcdl.train.augment import alternate, augment
 from hpcdl.train.build import build_model, has_classes
 from hpcdl.train.checkpoint import (
     BEST_MODEL_FILE,
@@ -138,7 +138,7 @@ def _train(us: World, job: Job, folder: Path, heartbeat: Heartbeat) -> None:
                 raise Stopped(f"{signal_name} stopped the run after epoch {epoch}; it goes on from its checkpoint.")
         digest = check_weights(model, step)
         with averaged(model):
-            tested = evaluate(forward, seen.test_inputs, data.test_targets, top5)
+            tested = evaluate(forward, seen.test_inputs, data.test_targets, top5, training.mirrored)
             if us.rank == 0:
                 save_model(model, folder / MODEL_FILE)
         best = best_epoch(history, training.keep_best)
@@ -218,12 +218,23 @@ def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: Wo
     streamed, classes, labels = isinstance(data.train_inputs, Stream), has_classes(data), on_device(data.train_targets)
     resident = None if isinstance(data.train_inputs, Stream) else on_device(data.train_inputs)
     first, total = us.rank * training.batch_size, us.size * training.batch_size
+    _, steps = divide(training, data, us)
 
     def one_step(batch: Any, indices: Any, step: Any) -> Any:
         seed, targets = tf.stack([training.seed, step]), tf.gather(labels, indices)
         targets = tf.one_hot(targets, data.num_classes) if classes else tf.cast(targets, tf.float32)
-        batch, targets = augment(batch, targets, training.augment, seed, first, total)
-        model.train_step((scale_pixels(batch), targets))
+        both_sides = training.augment.flip == "alternate"
+        mirrored = alternate(indices, step // steps, training.seed) if both_sides else None
+        batch, targets = augment(batch, targets, training.augment, seed, first, total, mirrored)
+        batch, small = scale_pixels(batch), training.small_images
+
+        def whole() -> Any:
+            return model.train_step((batch, targets))
+
+        if small is None:
+            whole()
+        else:
+            tf.cond(step < small.epochs * steps, lambda: model.train_step((shrink(batch, small.size), targets)), whole)
 
     signature = [tf.TensorSpec((None, training.batch_size), tf.int32), tf.TensorSpec((), tf.int32)]
     if streamed:
@@ -241,6 +252,11 @@ def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: Wo
         return model.get_metrics_result()
 
     return run_steps
+
+
+def shrink(images: Any, size: int) -> Any:
+    """Return images scaled to `size` pixels of height and width, smoothed first."""
+    return tf.image.resize(images, (size, size), antialias=True)
 
 
 def epoch_order(training: Training, epoch: int, num_train: int, steps: int, us: World) -> np.ndarray:

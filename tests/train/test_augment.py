@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from hpcdl.errors import JobFileError
-from hpcdl.train.augment import augment, check
+from hpcdl.train.augment import alternate, augment, check
 from hpcdl.training import Augmentation
 
 SEED = tf.constant([5, 77])
@@ -61,6 +61,21 @@ def test_a_flip_mirrors_about_half_of_the_images():
     for new, old, is_mirrored in zip(out, images, mirrored, strict=True):
         np.testing.assert_array_equal(new, old[:, ::-1] if is_mirrored else old)
     assert 160 < sum(mirrored) < 240
+
+
+def test_alternate_mirrors_half_of_the_images_and_then_the_others():
+    indices = tf.range(5000)
+    first, second, third = (np.array(alternate(indices, epoch, seed=1)) for epoch in range(3))
+    assert 0.48 < first.mean() < 0.52
+    np.testing.assert_array_equal(second, ~first)
+    np.testing.assert_array_equal(third, first)
+    assert 0.4 < (first == np.array(alternate(indices, 0, seed=2))).mean() < 0.6
+    assert 0.4 < (first[1:] == first[:-1]).mean() < 0.6  # no pattern from neighbour to neighbour
+    images = np.random.default_rng(1).integers(0, 256, (6, 5, 4, 3), np.uint8)
+    targets = tf.constant(np.eye(6, dtype=np.float32))
+    chosen = tf.constant([True, False, False, True, True, False])
+    out, _ = augment(tf.constant(images), targets, Augmentation(flip="alternate"), SEED, 0, 6, chosen)
+    np.testing.assert_array_equal(out, np.where(np.array(chosen)[:, None, None, None], images[:, :, ::-1], images))
 
 
 def test_a_rotation_by_up_to_180_degrees_turns_about_the_centre():

@@ -39,7 +39,7 @@ ARAUJO = {"alexnet": 195, "vgg16": 212, "resnet50": 483, "resnet101": 1027, "res
 """Receptive fields before the last pooling over all, Araujo et al. 2019; theirs are as stride_in_1x1."""
 
 SMALL_OF_EACH_KIND = ["mnist_cnn", "mlp", "lenet5", "alexnet", "vgg16", "googlenet", "resnet18", "resnet50"]
-SMALL_OF_EACH_KIND += ["resnet20_cifar", "se_resnet20_cifar", "resnet34_1d"]
+SMALL_OF_EACH_KIND += ["resnet20_cifar", "se_resnet20_cifar", "resnet34_1d", "airbench94"]
 
 
 @cache
@@ -250,6 +250,7 @@ LEARNING = [
 ]
 LEARNING_SLOWLY = [
     ("resnet20_cifar", (8, 8, 3), {}, 3e-3),
+    ("airbench94", (9, 9, 3), {"maps_1": 8, "maps_2": 16, "maps_3": 16}, 3e-3),
     ("se_resnet20_cifar", (8, 8, 3), {"zero_init_residual": True}, 3e-3),
     ("resnet34_1d", (256, 2), {"maps": 4, "dropout": 0.0}, 3e-3),
     ("resnet18", (32, 32, 3), {}, 1e-3),

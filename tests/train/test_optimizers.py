@@ -215,3 +215,14 @@ def test_lars_takes_steps_in_proportion_to_the_weights_whatever_the_gradients_si
         LARS(1.0, momentum=0.0, trust_coefficient=0.01).apply([scale * gradients()[0]["kernel"]], [kernel])
         moved.append(norm(kernel.value.numpy() - before) / norm(before))
     np.testing.assert_allclose(moved, 0.01, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "lars"])
+def test_biases_get_the_rate_times_the_bias_factor(name):
+    given = {"momentum": 0.9} if name == "sgd" else {}
+    plain = trained(Optimizer(name=name, learning_rate=RATE, **given), gradients())
+    faster = trained(Optimizer(name=name, learning_rate=RATE, bias_factor=3, **given), gradients())
+    whole = trained(Optimizer(name=name, learning_rate=3 * RATE, **given), gradients())
+    np.testing.assert_array_equal(faster["kernel"], plain["kernel"])
+    np.testing.assert_allclose(faster["bias"], whole["bias"], rtol=1e-6)
+    assert np.abs(faster["bias"] - plain["bias"]).max() > 1e-3

@@ -11,6 +11,8 @@ from hpcdl.train.build import build_model
 from hpcdl.train.checkpoint import save_model
 from hpcdl.train.data import Dataset
 from hpcdl.train.evaluate import evaluate
+from hpcdl.train.trainer import compile_steps
+from hpcdl.train.world import world
 from hpcdl.training import Training
 
 
@@ -74,12 +76,40 @@ def test_evaluation_counts_as_numpy_does():
     data, model = dataset(10, 33), built(top5=True)
     probabilities = model.predict(data.test_inputs.astype(np.float32) / 255, verbose=0)
     ranked = np.argsort(-probabilities, axis=1)
-    measured = evaluate(model, data.test_inputs, data.test_targets, top5=True)
+    measured = evaluate(model, data.test_inputs, data.test_targets, top5=True, mirrored=True)
+    both = probabilities + model.predict(data.test_inputs[:, :, ::-1].astype(np.float32) / 255, verbose=0)
     assert measured == {
         "loss": pytest.approx(-np.log(probabilities[np.arange(33), data.test_targets]).mean(), rel=1e-5),
         "accuracy": np.mean(ranked[:, 0] == data.test_targets),
+        "mirrored_accuracy": np.mean(both.argmax(axis=1) == data.test_targets),
         "top5_accuracy": np.mean((ranked[:, :5] == data.test_targets[:, None]).any(axis=1)),
     }
+
+
+def test_the_first_epochs_see_small_images_and_the_others_whole_ones():
+    data, epoch_steps = dataset(channels=3, count=16), 4
+    recipe = {"model": {"name": "airbench94", "maps_1": 8, "maps_2": 8, "maps_3": 8}, "epochs": 2}
+    recipe |= {"optimizer": {"name": "sgd", "learning_rate": 0.1}}
+    small = recipe | {"small_images": {"size": 9, "epochs": 1}}
+    order = np.arange(16, dtype=np.int32).reshape(epoch_steps, 4)[:2]
+
+    def weights_after(values, first_step):
+        model = built(data, **values)
+        compile_steps(model, data, training(**values), world())(order, first_step)
+        return model.get_weights()
+
+    for first_step, same in ((0, False), (epoch_steps - 1, False), (epoch_steps, True)):
+        pairs = zip(weights_after(small, first_step), weights_after(recipe, first_step), strict=True)
+        assert all(np.array_equal(one, other) for one, other in pairs) == same
+    by_hand = built(data, **recipe)
+    for indices in order:
+        images = tf.image.resize(data.train_inputs[indices] / np.float32(255), (9, 9), antialias=True)
+        with tf.GradientTape() as tape:
+            loss = by_hand.compute_loss(y=tf.one_hot(indices % 10, 10), y_pred=by_hand.call(images, training=True))
+        variables = by_hand.trainable_variables
+        by_hand.optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+    for found, wanted in zip(weights_after(small, 0), by_hand.get_weights(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_regression_is_measured_by_its_squared_and_absolute_errors():
@@ -100,7 +130,11 @@ def test_a_regression_is_measured_by_its_squared_and_absolute_errors():
         ({"normalize": {"mean": [0.5, 0.5], "std": [1, 1]}}, {}, "train.normalize has 2 channels, the data have 1"),
         ({"top5": True}, {"num_classes": 5}, "with 5 classes every image is among the first five"),
         ({"label_smoothing": 0.1}, {"regression": True}, "train.label_smoothing is for classes, but the targets of"),
+        ({"mirrored": True}, {"regression": True}, "train.mirrored is for classes, but the targets of"),
         ({"augment": {"cutmix": 1}}, {"regression": True}, "train.augment.cutmix mixes classes"),
+        ({"small_images": {"size": 12, "epochs": 1}}, {}, "12 is not smaller than the images, 12x12"),
+        ({"small_images": {"size": 3, "epochs": 1}}, {}, "train.small_images: mnist_cnn needs images of at least 4x4"),
+        ({"small_images": {"size": 8, "epochs": 1}}, {}, "train.small_images: mnist_cnn takes images of one size only"),
     ],
 )
 def test_a_recipe_that_does_not_fit_the_data_is_one_sentence(values, data, told):

@@ -32,12 +32,16 @@ class Entry:
     oneDNN of TensorFlow 2.21 returns is in part memory that it never wrote."""
     any_rank: bool = False
     """It takes inputs of any number of axes; others only of as many as `input_shape` has."""
+    first_weights: str | None = None
+    """`module:function` that sets the weights with which the training begins, from images of the training; None where
+    random ones do."""
 
 
 IMAGENET, CIFAR = (224, 224, 3), (32, 32, 3)
 LENET, ALEXNET = "LeCun et al. 1998, doi:10.1109/5.726791", "Krizhevsky et al. 2012, doi:10.1145/3065386"
 VGG, GOOGLENET = "Simonyan, Zisserman 2014, arXiv:1409.1556", "Szegedy et al. 2014, arXiv:1409.4842"
 RESNET, SENET = "He et al. 2015, arXiv:1512.03385", "Hu et al. 2017, arXiv:1709.01507"
+AIRBENCH = "Jordan 2024, arXiv:2404.00498"
 ECG = "Hannun et al. 2019, doi:10.1038/s41591-018-0268-3"
 
 
@@ -72,6 +76,9 @@ MODELS: dict[str, Entry] = {
     "resnet110_cifar": _cifar(110, 1_727_962, 252_887_680),
     "se_resnet20_cifar": _cifar(20, 272_095, 40_553_056, SENET, squeeze_ratio=16),
     "se_resnet56_cifar": _cifar(56, 860_137, 125_491_744, SENET, squeeze_ratio=16),
+    "airbench94": Entry(
+        "airbench:airbench", CIFAR, 10, 1_971_338, 118_147_360, AIRBENCH, {}, 9, first_weights="airbench:first_weights"
+    ),
     "resnet34_1d": Entry("resnet_1d:resnet34_1d", (6000, 1), 4, 10_466_148, 1_627_841_536, ECG, {}, 256),
 }
 """The numbers are computed, by hpcdl.train.models.summary, and compared with the published ones in the tests."""

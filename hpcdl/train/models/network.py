@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from hpcdl.errors import JobFileError
 from hpcdl.train.models import applications, catalogue, head, own
 
@@ -40,11 +42,22 @@ def build_network(
         catalogue.check_input(name, input_shape)
     except ValueError as fault:
         raise JobFileError(f"train.model: {fault}") from None
-    inputs, features = _function(name)(input_shape, **arguments)
+    entry = catalogue.MODELS[name]
+    inputs, features = _function(entry.function)(input_shape, **entry.fixed, **arguments)
     return inputs, add_head(features, num_outputs)
 
 
-def _function(name: str) -> Callable[..., tuple[Any, Any]]:
-    entry = catalogue.MODELS[name]
-    module, function = entry.function.split(":")
-    return partial(getattr(importlib.import_module(f"hpcdl.train.models.{module}"), function), **entry.fixed)
+def set_first_weights(name: str, model: Any, images: Callable[[], np.ndarray]) -> None:
+    """Set the weights with which a network begins its training, where it asks for other than random ones.
+
+    Args:
+        images: gives the first images of the training as the network sees them, float32; called where they are needed.
+    """
+    entry = catalogue.MODELS.get(name)
+    if entry and entry.first_weights:
+        _function(entry.first_weights)(model, images())
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, function = place.split(":")
+    return getattr(importlib.import_module(f"hpcdl.train.models.{module}"), function)

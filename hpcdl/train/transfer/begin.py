@@ -62,8 +62,8 @@ def fix_features(
     assert training.transfer is not None
     parts = model.stages.parts
     head = keras.Model(parts.features, model.outputs[0])
-    # Augmentation makes other inputs in every epoch; maps instead of features would be taken for images.
-    cached = training.transfer.cache is not False and training.augment == Augmentation() and len(head.input_shape) == 2
+    # Maps instead of features would be taken for images.
+    cached = training.transfer.cache is not False and not training.changes_inputs and len(head.input_shape) == 2
 
     def on_features(features: Any, training: bool) -> Any:
         return head(features, training=training)

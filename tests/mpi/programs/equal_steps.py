@@ -82,7 +82,7 @@ def optimizer_late_weights():
 
 RECIPES = {
     "trainer": {
-        "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
+        "optimizer": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "bias_factor": 4},
         "augment": {"shift": 2},
     },
     "trainer_lars": {
@@ -109,7 +109,7 @@ RECIPES = {
     },
     "trainer_images": {
         "optimizer": {"name": "rmsprop", "learning_rate": 0.001, "epsilon": 1e-3},
-        "augment": {"flip": True, "crop": 0.5, "rotate": 20, "translate": 0.1, "brightness": 0.3, "cutout": 5},
+        "augment": {"flip": "alternate", "crop": 0.5, "rotate": 20, "translate": 0.1, "brightness": 0.3, "cutout": 5},
     },
     "trainer_wire": {
         "optimizer": {"name": "sgd", "learning_rate": 0.05, "clipvalue": 0.01},
