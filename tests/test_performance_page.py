@@ -1,5 +1,6 @@
 """docs/performance.md says what the stored figures say, and the benches run."""
 
+import doctest
 import json
 import os
 import subprocess
@@ -31,14 +32,20 @@ def page():
 
 
 def test_the_page_is_what_the_figures_say(page):
-    assert page.PAGE.read_text() == page.make(page.read(page.RESULTS)), "make it anew with `make bench-page`"
+    shown = page.RESULTS.with_suffix(".md").read_text()
+    assert shown == page.make(page.read(page.RESULTS)), "make it anew with `make bench-page`"
 
 
 def test_each_picture_of_the_page_is_there(page):
-    shown = [line for line in page.PAGE.read_text().splitlines() if line.startswith("![")]
+    lines = page.RESULTS.with_suffix(".md").read_text().splitlines()
+    shown = [line for line in lines if line.startswith("![")]
     assert len(shown) == sum(bool(page.SECTIONS[name].plot) for name in page.read(page.RESULTS))
     for line in shown:
-        assert (page.PAGE.parent / line.partition("](")[2].rstrip(")")).is_file(), line
+        assert (page.RESULTS.parent / line.partition("](")[2].rstrip(")")).is_file(), line
+
+
+def test_the_harness_does_as_its_examples_say(page):
+    assert doctest.testmod(sys.modules["harness"]) == (0, 2)
 
 
 def found(name: str, **figures) -> dict:
@@ -80,12 +87,44 @@ def test_a_job_that_misses_the_accuracy_is_not_the_best(page):
     assert "No epoch of the script's run reached 99.27%" in page.make(found("mnist", **figures))
 
 
+def test_each_bench_measures_its_sides_in_turns_and_shows_them(page, monkeypatch, tmp_path):
+    """All but the trainings themselves: their sides, rounds, text and picture."""
+    calls = []
+
+    def fake(side):
+        def train(task, *more):
+            calls.append(side)
+            return rounds(100.0 * len(calls))[0] | {"memory_mb": 300.0, "parameters": 1_000}
+
+        return train
+
+    for bench in (page.speed, page.networks, page.parallel, page.memory):
+        for side in ("by_hpcdl", "by_hpcdl_apart", "by_keras", "by_torch"):
+            monkeypatch.setattr(bench, side, fake(side), raising=False)
+        monkeypatch.setattr(bench, "make_data", lambda path, *size, **more: path)
+        monkeypatch.setattr(bench, "with_torch", lambda sides: sides, raising=False)
+    monkeypatch.setattr(page.speed, "_matrix_rate", lambda: rounds(1800.0)[0])
+
+    whole = {}
+    for name in ("speed", "parallel", "networks", "memory"):
+        whole |= found(name, **json.loads(json.dumps(page.BENCHES[name].measure(quick=False))))
+    assert len(whole["speed"]["trained"]) == 6
+    assert all(len(each) == page.speed.ROUNDS for each in whole["speed"]["trained"].values())
+    assert calls[:4] == ["by_hpcdl", "by_hpcdl", "by_keras", "by_keras"]
+    assert len(whole["memory"]["by_data"]) == len(whole["memory"]["by_model"]) == 3
+    text = page.make(whole)
+    page.draw(whole, tmp_path)
+    for name in whole:
+        assert f"## {page.BENCHES[name].TITLE}\n" in text
+        assert (tmp_path / f"performance-{name}.svg").exists() == bool(page.BENCHES[name].plot)
+
+
 @pytest.mark.slow
 @pytest.mark.mpi
 def test_the_benches_run(tmp_path):
-    """Those that start trainings, each in its quick form, without PyTorch as on most machines; each writes its JSON."""
+    """In their quick form, on a machine without PyTorch; each writes its JSON. (Others make the same trainings.)"""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HPCDL_BENCH_VENV": str(tmp_path / "none")}
-    names = ["commands", "parallel", "mnist", "checkpoints", "memory"]
+    names = ["commands", "mnist", "memory", "checkpoints"]
     command = [sys.executable, str(BENCH / "bench.py"), *names, "--quick", "-o", str(tmp_path / "results")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

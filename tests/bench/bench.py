@@ -1,8 +1,8 @@
 """All benches: python tests/bench/bench.py [NAME...] [--quick] [-o FOLDER] [--page].
 
 Each measures its sides in turns on the same two cores and writes FOLDER/NAME.json as soon as it is done; then the page
-is made from all that is there (page.py). --page measures nothing. --quick tries the benches out: its figures mean
-nothing and go to a folder of their own.
+FOLDER.md is made from all that is there (page.py). --page measures nothing. --quick tries the benches out: its figures
+mean nothing and go to a folder of their own.
 """
 
 import argparse
@@ -20,12 +20,16 @@ import torch_environment
 from hpcdl.errors import HpcdlError
 
 CORES = 2
+ALONE = "collect"
+"""The bench that is run only when it is named: it takes as long as all others, and gigabytes of TMPDIR."""
 
 
 def main() -> int:
     """Measure and write; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(page.BENCHES)}; all if absent")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(page.BENCHES)}; all but {ALONE} if absent"
+    )
     parser.add_argument("--quick", action="store_true", help="try them out in seconds")
     parser.add_argument("-o", "--output", type=Path, default=None, help=f"the folder, {page.RESULTS} if absent")
     parser.add_argument("--page", action="store_true", help="measure nothing, make the page")
@@ -33,22 +37,30 @@ def main() -> int:
     unknown = [name for name in arguments.names if name not in page.BENCHES]
     if unknown:
         parser.error(f"there is no bench {unknown[0]}; there are {', '.join(page.BENCHES)}")
-    folder = arguments.output or (Path(tempfile.mkdtemp(prefix="bench-")) if arguments.quick else page.RESULTS)
+    folder = arguments.output or (
+        Path(tempfile.mkdtemp(prefix="bench-")) / "quick" if arguments.quick else page.RESULTS
+    )
     began, failed = time.monotonic(), []
     if not arguments.page:
         harness.pin(CORES)
         if not arguments.quick:
-            torch_environment.make()
-        for name in arguments.names or page.BENCHES:
+            _prepare_torch()
+        for name in arguments.names or [name for name in page.BENCHES if name != ALONE]:
             if not _measure(name, arguments.quick, folder):
                 failed.append(name)
-    if not arguments.quick:
-        page.write(folder)
-        print(f"For the README:\n\n{page.summary(page.read(folder))}")
-    print(f"{time.monotonic() - began:.0f} s in all; results in {folder}")
+    page.write(folder)
+    print(f"{folder}.md, in short:\n\n{page.summary(page.read(folder))}")
+    print(f"{time.monotonic() - began:.0f} s in all")
     for name in failed:
         print(f"{name} failed; try it again: python tests/bench/bench.py {name}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _prepare_torch() -> None:
+    try:
+        torch_environment.make()
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"PyTorch cannot be installed, the benches go on without it: {error}", file=sys.stderr)
 
 
 def _measure(name: str, quick: bool, folder: Path) -> bool:

@@ -96,12 +96,10 @@ def section(found: dict[str, Any]) -> str:
     ]
     text = table(["network", "", "MB", "n", "save, s", "restore, s"], rows)
     begin, resume = ([one[key] for one in found["resumed"]] for key in ("begin_s", "resume_s"))
-    text += (
-        "\nWeights and Adam's state, on images of 32x32x3. hpcdl's file has a checksum and is on the disk (fsync) when"
-    )
-    text += " the save returns; the other two leave that to the system. Keras's restoring builds the network anew.\n\n"
-    text += f"From the command to the end of the first steps on two ranks, lecture's network (n = {len(begin)}): `hpcdl run`"
-    return f"{text} {spread(begin, 1)} s, `hpcdl resume` of a stopped run {spread(resume, 1)} s.\n"
+    text += "\nWeights and Adam's state, on images of 32x32x3. hpcdl's file has a checksum and is on the disk (fsync) "
+    text += "when the save returns; the others leave that to the system. Keras's restoring builds the network anew.\n\n"
+    text += "From the command to the end of the first steps on two ranks, lecture's network: `hpcdl run` "
+    return f"{text}{spread(begin, 1)} s, `hpcdl resume` of a stopped run {spread(resume, 1)} s (n = {len(begin)}).\n"
 
 
 def plot(found: dict[str, Any], axes: Any) -> None:

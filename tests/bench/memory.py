@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,9 @@ from trainings import Task, Trained, by_hpcdl, by_keras, by_torch, make_data, wi
 TITLE = "Memory and start-up, by data and by model"
 SHAPE = (32, 32, 3)
 IMAGES = (10_000, 40_000, 160_000)
+BATCH = 64
+LEAST = 20 * BATCH
+"""Images for the first 20 steps."""
 NETWORKS = ("resnet20_cifar", "mnist_cnn", "resnet50")
 OURS, KERAS, DDP = "hpcdl, each of 2 ranks", "Keras `fit`, 1 process", "PyTorch DDP, each of 2 ranks"
 
@@ -20,15 +22,13 @@ OURS, KERAS, DDP = "hpcdl, each of 2 ranks", "Keras `fit`, 1 process", "PyTorch 
 def measure(quick: bool) -> dict[str, Any]:
     """Train once with each size of the data, on a small network, and once with each network, on little data."""
     with tempfile.TemporaryDirectory() as name:
-        sizes = {number: Task("mlp", Path(name, f"{number}.npz"), 256, 2, with_memory=True) for number in IMAGES}
-        if quick:
-            sizes = {number // 10: replace(task, data=Path(name, "q.npz")) for number, task in [*sizes.items()][:1]}
-        for number, task in sizes.items():
-            make_data(task.data, SHAPE, number)
-        by_data = {str(number): _train(task) for number, task in sizes.items()}
-        little = make_data(Path(name, "little.npz"), SHAPE, 64 * 20)
-        tasks = {network: Task(network, little, 64, 2, with_memory=True) for network in NETWORKS}
-        by_model = {} if quick else {network: _train(task) for network, task in tasks.items()}
+        by_data = {}
+        for number in (LEAST,) if quick else IMAGES:
+            data = make_data(Path(name, "data.npz"), SHAPE, number)
+            by_data[str(number)] = _train(Task("mlp", data, BATCH, 2, with_memory=True))
+        data = make_data(Path(name, "data.npz"), SHAPE, LEAST)
+        networks = () if quick else NETWORKS
+        by_model = {network: _train(Task(network, data, BATCH, 2, with_memory=True)) for network in networks}
     return {"by_data": by_data, "by_model": by_model}
 
 

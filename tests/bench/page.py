@@ -15,8 +15,7 @@ import speed
 from harness import ratios, spread, table
 from scripts import Script
 
-ROOT = Path(__file__).parents[2]
-RESULTS, PAGE, PICTURES = (ROOT / "docs" / name for name in ("performance", "performance.md", "pictures"))
+RESULTS = Path(__file__).parents[2] / "docs" / "performance"
 BENCHES: dict[str, Any] = {
     "mnist": mnist,
     "speed": speed,
@@ -106,14 +105,15 @@ def _measured_on(found: dict[str, Any]) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write page and pictures from the JSON files in a folder."""
+    """Write the page FOLDER.md from the JSON files in a folder, and its pictures to pictures/ beside it."""
     found = read(folder)
-    draw(found)
-    PAGE.write_text(make(found))
+    draw(found, folder.parent / "pictures")
+    folder.with_suffix(".md").write_text(make(found))
 
 
-def draw(found: dict[str, Any]) -> None:
+def draw(found: dict[str, Any], pictures: Path) -> None:
     """Write the pictures, each an SVG file that is the same for the same figures."""
+    pictures.mkdir(exist_ok=True)
     import matplotlib
 
     matplotlib.use("svg")
@@ -124,5 +124,5 @@ def draw(found: dict[str, Any]) -> None:
         if SECTIONS[name].plot:
             figure, axes = pyplot.subplots(figsize=(7.5, 3.2), layout="constrained")
             SECTIONS[name].plot(each, axes)
-            figure.savefig(PICTURES / f"performance-{name}.svg", metadata={"Date": None})
+            figure.savefig(pictures / f"performance-{name}.svg", metadata={"Date": None})
             pyplot.close(figure)

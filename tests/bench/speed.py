@@ -24,6 +24,9 @@ COMPARED = {OURS[0]: (KERAS, KERAS_BF16, TORCH), OURS[1]: (KERAS, KERAS_BF16, DD
 """Each of ours with those it is measured against, on the same number of processes where they have it."""
 
 
+ROUNDS = 4
+
+
 def measure(quick: bool) -> dict[str, Any]:
     """Train a few epochs by each in turns."""
     with tempfile.TemporaryDirectory() as name:
@@ -37,7 +40,7 @@ def measure(quick: bool) -> dict[str, Any]:
             **with_torch({TORCH: partial(by_torch, task, 1), DDP: partial(by_torch, task, 2)}),
             "matrix": _matrix_rate,
         }
-        found = in_turns(sides, 1 if quick else 5)
+        found = in_turns(sides, 1 if quick else ROUNDS)
     return {"matrix_gflop_per_s": figures(found.pop("matrix")), "batch": task.batch, "trained": found}
 
 

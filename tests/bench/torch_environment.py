@@ -9,7 +9,6 @@ processors. PyPI's own wheel brings CUDA's libraries (several GB); the small one
 
 import os
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -44,4 +43,3 @@ def _folder() -> Path:
 
 if __name__ == "__main__":
     print(make())
-    sys.exit(0)

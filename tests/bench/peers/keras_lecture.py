@@ -29,7 +29,7 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         began = time.time()
         time_s = began - float(os.environ["BENCH_BEGAN"]) - self._looking_s
-        outputs = np.concatenate([self.model(part, training=False) for part in np.split(self._test[0], 10)])
+        outputs = np.concatenate([self.model(part, training=False) for part in np.array_split(self._test[0], 10)])
         accuracy = float(np.mean(outputs.argmax(axis=1) == self._test[1].argmax(axis=1)))
         self.epochs.append({"epoch": epoch + 1, "time_s": round(time_s, 2), "test_accuracy": round(accuracy, 4)})
         self._looking_s += time.time() - began
