@@ -5,16 +5,13 @@ For trainings that take too long to be part of `make bench`. Writes FOLDER/accur
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from harness import machine, spread, table, versions
 
-from hpcdl.run.folder import JOB_FILE
 from hpcdl.run.record import RECORD_FILE
 from hpcdl.runlog import METRICS_FILE, read_events
-from hpcdl.yamlfile import parse_value
 
 TITLE = "Accuracy of whole runs"
 
@@ -29,11 +26,10 @@ def read(run: Path) -> dict[str, Any]:
     events, _ = read_events((run / METRICS_FILE).read_text().splitlines())
     by_kind = {event["event"]: event for event in events}
     if by_kind.get("run_end", {}).get("status") != "success":
-        raise ValueError(f"{run}: did not end well; only whole runs are taken")
-    training = parse_value((run / JOB_FILE).read_text())["train"]
+        raise ValueError(f"{run}: did not end well")
     return {
         "job": record["name"],
-        "seed": training.get("seed"),
+        "seed": record["job"]["train"]["seed"],
         "ranks": by_kind["run_start"]["ranks"],
         "epochs": by_kind["run_start"]["epochs"],
         "precision": by_kind["run_start"]["precision"],
@@ -58,17 +54,20 @@ def section(found: dict[str, Any]) -> str:
 plot = None
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="the folder of a run")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/performance"), metavar="FOLDER")
     arguments = parser.parse_args()
-    found = {"title": TITLE, "machine": machine(), "versions": versions(), "runs": [read(r) for r in arguments.runs]}
+    try:
+        runs = [read(run) for run in arguments.runs]
+    except (OSError, ValueError) as fault:
+        parser.error(f"{fault}: give folders of whole runs")
+    found = {"title": TITLE, "machine": machine(), "versions": versions(), "runs": runs}
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "accuracy.json").write_text(json.dumps(found, indent=1) + "\n")
     print(section(found))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import in_turns, ratios, spread, table
 from speed import absent_torch, bars
-from trainings import Task, Trained, by_hpcdl, by_keras, by_torch, figures, make_data, with_torch
+from trainings import Task, Trained, by_hpcdl, by_keras, by_torch, check_same, figures, make_data, with_torch
 
 TITLE = "Images per second, residual networks"
 OURS, KERAS, DDP = "hpcdl, 2 ranks x 1 thread", "Keras `fit`, float32, 1 x 2", "PyTorch DDP, bfloat16, 2 x 1"
@@ -30,6 +30,7 @@ def measure(quick: bool) -> dict[str, Any]:
                 **with_torch({DDP: partial(by_torch, task, 2)}),
             }
             found[network] = {"batch": task.batch, "trained": in_turns(sides, rounds)}
+            check_same(found[network]["trained"])
     return {"networks": found}
 
 

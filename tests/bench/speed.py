@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import in_turns, ratios, spread, table
 from processes import run
-from trainings import PEERS, Task, Trained, by_hpcdl, by_keras, by_torch, figures, make_data, with_torch
+from trainings import PEERS, Task, Trained, by_hpcdl, by_keras, by_torch, check_same, figures, make_data, with_torch
 
 TITLE = "Images per second, the lecture's network"
 MFLOP_PER_IMAGE = 38.4
@@ -41,7 +41,9 @@ def measure(quick: bool) -> dict[str, Any]:
             "matrix": _matrix_rate,
         }
         found = in_turns(sides, 1 if quick else ROUNDS)
-    return {"matrix_gflop_per_s": figures(found.pop("matrix")), "batch": task.batch, "trained": found}
+    matrix = figures(found.pop("matrix"))
+    check_same(found)
+    return {"matrix_gflop_per_s": matrix, "batch": task.batch, "trained": found}
 
 
 def _matrix_rate() -> Trained:

@@ -93,6 +93,17 @@ def figures(trained: list[Trained], key: str = "images_per_s") -> list[float]:
     return [one[key] for one in trained]
 
 
+def check_same(trained: dict[str, list[Trained]]) -> None:
+    """Check that the peers, whose programs count trained weights alike, trained networks of the same size.
+
+    Raises:
+        RuntimeError: they did not.
+    """
+    counts = {name: each[0]["parameters"] for name, each in trained.items() if not name.startswith("hpcdl")}
+    if len(set(counts.values())) > 1:
+        raise RuntimeError(f"the networks are not the same: {counts}")
+
+
 def _hpcdl(task: Task, ranks: int, folder: Path) -> list[str]:
     optimizer = "{name: adam}" if task.optimizer == "adam" else "{name: sgd, learning_rate: 0.1, momentum: 0.9}"
     folder.mkdir(exist_ok=True)
