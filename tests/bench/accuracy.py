@@ -17,7 +17,7 @@ TITLE = "Accuracy of whole runs"
 
 
 def read(run: Path) -> dict[str, Any]:
-    """Return the figures of a run that went well.
+    """Return the figures of a run that went well, in one piece.
 
     Raises:
         ValueError: it did not.
@@ -27,6 +27,8 @@ def read(run: Path) -> dict[str, Any]:
     by_kind = {event["event"]: event for event in events}
     if by_kind.get("run_end", {}).get("status") != "success":
         raise ValueError(f"{run}: did not end well")
+    if by_kind["run_start"].get("steps_done"):
+        raise ValueError(f"{run}: was resumed, its time is not known")
     return {
         "job": record["name"],
         "seed": record["job"]["train"]["seed"],
