@@ -51,7 +51,8 @@ def read(folder: Path) -> dict[str, Any]:
 
 def make(found: dict[str, Any]) -> str:
     """Return the page."""
-    parts = [HEAD, "## In short\n\n" + summary(found)]
+    short = summary(found)
+    parts = [HEAD, *([f"## In short\n\n{short}"] if short else [])]
     for name, each in found.items():
         bench = SECTIONS[name]
         picture = f"\n![{bench.TITLE}](pictures/performance-{name}.svg)\n" if bench.plot else ""
@@ -60,7 +61,7 @@ def make(found: dict[str, Any]) -> str:
 
 
 def summary(found: dict[str, Any]) -> str:
-    """Return the table for the README: one line for each question, of those that were measured."""
+    """Return the table for the README, a line for each question; empty where none of them was measured."""
     rows = []
     if "mnist" in found:
         each = found["mnist"]
@@ -80,7 +81,7 @@ def summary(found: dict[str, Any]) -> str:
     if "parallel" in found:
         kept, n = parallel.kept(found["parallel"]), len(found["parallel"]["trained"][f"hpcdl, {parallel.TOGETHER}"])
         rows.append(["Speed that 2 ranks keep with allreduce", f"{kept[0]:.1%}", "without it", _ratio(kept), n])
-    return table(["", "hpcdl", "beside", "ratio", "n"], rows)
+    return table(["", "hpcdl", "beside", "ratio", "n"], rows) if rows else ""
 
 
 def _compared(what: str, trained: dict[str, Any], ours: str, peer: str) -> list[list[object]]:

@@ -6,15 +6,18 @@ from torch.nn import functional
 
 
 def mnist_cnn(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The lecture's network; `shape` is (height, width, channels)."""
+    """The lecture's network; `shape` is (height, width, channels).
+
+    The ReLUs come after the poolings, where they have a quarter of the work and the same results.
+    """
     height, width, channels = shape
     return nn.Sequential(
         nn.Conv2d(channels, 20, 5, padding=2),
-        nn.ReLU(),
         nn.MaxPool2d(2),
+        nn.ReLU(),
         nn.Conv2d(20, 50, 5, padding=2),
-        nn.ReLU(),
         nn.MaxPool2d(2),
+        nn.ReLU(),
         nn.Flatten(),
         nn.Linear(50 * (height // 4) * (width // 4), 500),
         nn.ReLU(),
