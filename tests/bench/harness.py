@@ -136,7 +136,7 @@ def machine() -> dict[str, object]:
         "cpu": cpus[0] if cpus else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory_kb * 1024 / 1e9, 1),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "python": platform.python_version(),
         "load_of_1_minute": round(os.getloadavg()[0], 2),
         "date": time.strftime("%Y-%m-%d"),
