@@ -83,7 +83,8 @@ def test_a_job_that_misses_the_accuracy_is_not_the_best(page):
     figures = {"goal": 0.9927, "lecture": LECTURE, "hpcdl": {"fast.yaml": fast, "slow.yaml": slow}}
     assert "`jobs/slow.yaml`" in page.summary(found("mnist", **figures))
     text = page.make(found("mnist", **figures))
-    assert "epoch 2 was the first to read 99.27% of the test images right, 200 s after the start" in text
+    assert "until epoch 2, the first at the goal | 1 | 200 |" in text
+    assert "| `hpcdl run jobs/slow.yaml` | 1 | 20.0 | 0.9940 | 10.0 | 10.5 |" in text
     figures["lecture"] = {**LECTURE, "epochs": LECTURE["epochs"][:1]}
     assert "No epoch of the script's run reached 99.27%" in page.make(found("mnist", **figures))
 

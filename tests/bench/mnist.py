@@ -68,26 +68,32 @@ def best(found: dict[str, Any]) -> tuple[str, list[dict[str, float]]]:
     return min(good or jobs, key=lambda job: statistics.median(run["time_s"] for run in job[1]))
 
 
+def lecture_s(found: dict[str, Any]) -> float:
+    """Return the seconds until the lecture's script first reached the goal, those of its whole run if it never did."""
+    first = reached(found)
+    return first["time_s"] if first else found["lecture"]["time_s"]
+
+
 def section(found: dict[str, Any]) -> str:
     """Return what was found in Markdown."""
     lecture, first, goal = found["lecture"], reached(found), found["goal"]
+    rows = []
+    if first:
+        name = f"lecture's script, until epoch {first['epoch']}, the first at the goal"
+        rows.append([name, 1, f"{first['time_s']:.0f}", f"{first['test_accuracy']:.4f}", "", ""])
     last = lecture["epochs"][-1]
-    rows = [
-        ["lecture's script, whole", 1, f"{lecture['time_s']:.0f}", f"{last['test_accuracy']:.4f}", ""],
-    ]
+    rows.append(["lecture's script, whole", 1, f"{lecture['time_s']:.0f}", f"{last['test_accuracy']:.4f}", "", ""])
     for job, runs in found["hpcdl"].items():
         times, accuracies = [one["time_s"] for one in runs], [one["test_accuracy"] for one in runs]
-        ratio = spread([lecture["time_s"] / time_s for time_s in times], 1)
-        rows.append([f"`hpcdl run jobs/{job}`", len(runs), spread(times, 1), spread(accuracies, 4), ratio])
-    told = (
-        f"In the script's run epoch {first['epoch']} was the first to read {goal:.2%} of the test images right, "
-        f"{first['time_s']:.0f} s after the start"
-        if first
-        else f"No epoch of the script's run reached {goal:.2%}"
-    )
+        faster = [spread([lecture["time_s"] / time_s for time_s in times], 1)]
+        faster.insert(0, spread([first["time_s"] / time_s for time_s in times], 1) if first else "")
+        rows.append([f"`hpcdl run jobs/{job}`", len(runs), spread(times, 1), spread(accuracies, 4), *faster])
+    head = ["", "n", "seconds, start included", f"test accuracy (goal {goal})"]
+    told = "" if first else f"No epoch of the script's run reached {goal:.2%}. "
     return (
-        table(["", "n", "seconds, start included", f"test accuracy (goal {goal})", "times faster"], rows)
-        + f"\n{told}; who runs the script learns that after its end. Both on the same two cores, hpcdl on two ranks.\n"
+        table([*head, "times faster than to the goal", "than the whole script"], rows)
+        + f"\n{told}The script looks at the test images after each epoch here, and that time is taken off; hpcdl looks at "
+        "them once, at the end, with another seed in each run. Both on the same two cores, hpcdl on two ranks.\n"
     )
 
 
