@@ -68,12 +68,6 @@ def best(found: dict[str, Any]) -> tuple[str, list[dict[str, float]]]:
     return min(good or jobs, key=lambda job: statistics.median(run["time_s"] for run in job[1]))
 
 
-def lecture_s(found: dict[str, Any]) -> float:
-    """Return the seconds until the lecture's script first reached the goal, those of its whole run if it never did."""
-    first = reached(found)
-    return first["time_s"] if first else found["lecture"]["time_s"]
-
-
 def section(found: dict[str, Any]) -> str:
     """Return what was found in Markdown."""
     lecture, first, goal = found["lecture"], reached(found), found["goal"]
@@ -89,12 +83,12 @@ def section(found: dict[str, Any]) -> str:
         faster.insert(0, spread([first["time_s"] / time_s for time_s in times], 1) if first else "")
         rows.append([f"`hpcdl run jobs/{job}`", len(runs), spread(times, 1), spread(accuracies, 4), *faster])
     head = ["", "n", "seconds, start included", f"test accuracy (goal {goal})"]
-    told = "" if first else f"No epoch of the script's run reached {goal:.2%}. "
-    return (
-        table([*head, "times faster than to the goal", "than the whole script"], rows)
-        + f"\n{told}The script looks at the test images after each epoch here, and that time is taken off; hpcdl looks at "
-        "them once, at the end, with another seed in each run. Both on the same two cores, hpcdl on two ranks.\n"
+    text = table([*head, "times faster than to the goal", "than the whole script"], rows) + "\n"
+    text += "" if first else f"No epoch of the script's run reached {goal:.2%}. "
+    text += (
+        "The script looks at the test images after each epoch here, and that time is taken off; hpcdl looks at them "
     )
+    return text + "once, at the end, with another seed in each run. Both on the same two cores, hpcdl on two ranks.\n"
 
 
 def plot(found: dict[str, Any], axes: Any) -> None:
