@@ -37,6 +37,11 @@ def test_the_page_is_what_the_figures_say(page):
     assert shown == page.make(page.read(page.RESULTS)), "make it anew with `make bench-page`"
 
 
+def test_the_readme_shows_the_same_table(page):
+    text = page.README.read_text()
+    assert text == page.with_table(text, page.summary(page.read(page.RESULTS))), "write it anew with `make bench-page`"
+
+
 def test_each_picture_of_the_page_is_there(page):
     lines = page.RESULTS.with_suffix(".md").read_text().splitlines()
     shown = [line for line in lines if line.startswith("![")]
@@ -45,8 +50,9 @@ def test_each_picture_of_the_page_is_there(page):
         assert (page.RESULTS.parent / line.partition("](")[2].rstrip(")")).is_file(), line
 
 
-def test_the_harness_does_as_its_examples_say(page):
+def test_harness_and_page_do_as_their_examples_say(page):
     assert doctest.testmod(sys.modules["harness"]) == (0, 2)
+    assert doctest.testmod(page) == (0, 1)
 
 
 def found(name: str, **figures) -> dict:

@@ -15,7 +15,9 @@ import speed
 from harness import ratios, spread, table
 from scripts import Script
 
-RESULTS = Path(__file__).parents[2] / "docs" / "performance"
+ROOT = Path(__file__).parents[2]
+RESULTS, README = ROOT / "docs" / "performance", ROOT / "README.md"
+MARKS = ("<!-- performance -->\n", "<!-- /performance -->\n")
 BENCHES: dict[str, Any] = {
     "mnist": mnist,
     "speed": speed,
@@ -109,10 +111,26 @@ def _measured_on(found: dict[str, Any]) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write the page FOLDER.md from the JSON files in a folder, and its pictures to pictures/ beside it."""
+    """Write the page FOLDER.md from the JSON files in a folder, and its pictures to pictures/ beside it.
+
+    That of the documentation also writes the table into the README, between the two lines that mark its place.
+    """
     found = read(folder)
     draw(found, folder.parent / "pictures")
     folder.with_suffix(".md").write_text(make(found))
+    if folder == RESULTS:
+        README.write_text(with_table(README.read_text(), summary(found)))
+
+
+def with_table(text: str, short: str) -> str:
+    """Return a text with the table between the lines MARKS, as it is where it has no such lines.
+
+    >>> with_table("a\\n<!-- performance -->\\nold\\n<!-- /performance -->\\nb", "new\\n").splitlines()
+    ['a', '<!-- performance -->', 'new', '<!-- /performance -->', 'b']
+    """
+    head, begin, rest = text.partition(MARKS[0])
+    _, end, tail = rest.partition(MARKS[1])
+    return f"{head}{begin}{short}{end}{tail}" if begin and end else text
 
 
 def draw(found: dict[str, Any], pictures: Path) -> None:
