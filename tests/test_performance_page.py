@@ -150,6 +150,13 @@ def test_the_benches_run(tmp_path):
     assert "PyTorch" not in (tmp_path / "results" / "memory.json").read_text()
 
 
+def test_the_benches_that_are_programs_take_their_options(page):
+    for bench in page.BENCHES.values():
+        if isinstance(bench, page.Script):
+            told = subprocess.run([sys.executable, bench.program, "--help"], capture_output=True, text=True, check=True)
+            assert all(option in told.stdout for option in bench.options + bench.quick if option.startswith("--"))
+
+
 def test_an_unknown_bench_is_refused():
     ended = subprocess.run([sys.executable, BENCH / "bench.py", "mnits"], capture_output=True, text=True)
     assert ended.returncode == 2

@@ -156,11 +156,16 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
+def _figures(measured: Measured) -> dict[str, object]:
+    """The figures alone: the output may be as long as what was collected."""
+    return {name: value for name, value in asdict(measured).items() if name != "output"}
+
+
 def write(path: Path, title: str, results: dict[str, object], text: str) -> None:
     """Write PATH.json with all that was measured and PATH.md with the tables, each with the machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     here = machine()
     whole = {"title": title, "machine": here, "versions": versions(), "text": text, **results}
-    path.with_suffix(".json").write_text(json.dumps(whole, indent=1, default=asdict) + "\n")
+    path.with_suffix(".json").write_text(json.dumps(whole, indent=1, default=_figures) + "\n")
     described = ", ".join(f"{name} {value}" for name, value in here.items())
     path.with_suffix(".md").write_text(f"# {title}\n\nMeasured on: {described}.\n\n{text}")

@@ -17,13 +17,14 @@ class Script:
     plot = None
 
     def __init__(self, name: str, title: str, options: list[str], quick: list[str]):
-        self.TITLE, self._name, self._options, self._quick = title, name, options, quick
+        self.TITLE, self._name, self.options, self.quick = title, name, options, quick
+        self.program = HERE / f"{name}.py"
 
     def measure(self, quick: bool) -> dict[str, Any]:
         """Run the program."""
         with tempfile.TemporaryDirectory() as folder:
-            options = self._quick if quick else self._options
-            run([sys.executable, str(HERE / f"{self._name}.py"), "-o", f"{folder}/{self._name}", *options])
+            options = self.quick if quick else self.options
+            run([sys.executable, str(self.program), "-o", f"{folder}/{self._name}", *options])
             found = json.loads(Path(folder, f"{self._name}.json").read_text())
         return {key: value for key, value in found.items() if key not in ("title", "machine", "versions")}
 
