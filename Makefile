@@ -11,7 +11,7 @@ export VENV
 help:
 	@echo "make mnist   train the lecture's CNN on 2 MPI ranks on MNIST and print the result table"
 	@echo "make test    run the whole test suite"
-	@echo "make bench   measure hpcdl beside other programs, some 25 minutes, or BENCH='mnist speed'; writes docs/performance.md"
+	@echo "make bench   measure hpcdl beside other programs (25 minutes, or BENCH='mnist speed'); writes docs/performance.md"
 	@echo "make bench-page   write docs/performance.md anew from the figures in docs/performance/, without measuring"
 	@echo "make env     only make the environment in $(VENV); see envs/setup.sh for MPI=site and GPU=nccl"
 	@echo "make lock    choose the versions in envs/constraints.txt anew"

@@ -16,19 +16,23 @@ from pathlib import Path
 import harness
 import page
 import torch_environment
+from scripts import Script
 
 from hpcdl.errors import HpcdlError
 
 CORES = 2
-ALONE = "collect"
-"""The bench that is run only when it is named: it takes as long as all others, and gigabytes of TMPDIR."""
+ALONE = [name for name, bench in page.BENCHES.items() if isinstance(bench, Script)]
+"""They run only when they are named: these programs take their own time, and collect gigabytes of TMPDIR."""
 
 
 def main() -> int:
     """Measure and write; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(page.BENCHES)}; all but {ALONE} if absent"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(page.BENCHES)}; all but {' and '.join(ALONE)} if absent",
     )
     parser.add_argument("--quick", action="store_true", help="try them out in seconds")
     parser.add_argument("-o", "--output", type=Path, default=None, help=f"the folder, {page.RESULTS} if absent")
@@ -45,11 +49,11 @@ def main() -> int:
         harness.pin(CORES)
         if not arguments.quick:
             _prepare_torch()
-        for name in arguments.names or [name for name in page.BENCHES if name != ALONE]:
+        for name in arguments.names or [name for name in page.BENCHES if name not in ALONE]:
             if not _measure(name, arguments.quick, folder):
                 failed.append(name)
     page.write(folder)
-    print(f"{folder}.md, in short:\n\n{page.summary(page.read(folder))}")
+    print(f"{page.summary(page.read(folder))}\nMore in {folder}.md")
     print(f"{time.monotonic() - began:.0f} s in all")
     for name in failed:
         print(f"{name} failed; try it again: python tests/bench/bench.py {name}", file=sys.stderr)

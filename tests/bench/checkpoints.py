@@ -21,7 +21,7 @@ TITLE = "Checkpoints and resumption"
 NETWORKS = ("resnet20_cifar", "mnist_cnn", "resnet50")
 """From 0.3 to 24 million parameters."""
 NAMES = {"hpcdl": "hpcdl", "keras": "Keras `save`", "torch": "PyTorch `save`"}
-TIMES, ROUNDS = 7, 3
+TIMES, ROUNDS = 5, 3
 LONGEST_S = 600
 """To wait for a run to come so far."""
 

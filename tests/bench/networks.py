@@ -18,10 +18,10 @@ def measure(quick: bool) -> dict[str, Any]:
     """Train a few epochs by each in turns, network by network."""
     found = {}
     with tempfile.TemporaryDirectory() as name:
-        small = make_data(Path(name, "cifar.npz"), (32, 32, 3), 512 if quick else 5120)
+        small = make_data(Path(name, "cifar.npz"), (32, 32, 3), 512 if quick else 3840)
         tasks = {"resnet20_cifar": (Task("resnet20_cifar", small, 128, 2 if quick else 3, "sgd"), 1 if quick else 3)}
         if not quick:
-            large = make_data(Path(name, "imagenet.npz"), (224, 224, 3), 96, classes=96)
+            large = make_data(Path(name, "imagenet.npz"), (224, 224, 3), 64, classes=64)
             tasks["resnet50"] = (Task("resnet50", large, 32, 3, "sgd"), 2)
         for network, (task, rounds) in tasks.items():
             sides: dict[str, Callable[[], Trained]] = {

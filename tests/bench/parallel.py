@@ -12,6 +12,8 @@ from trainings import Task, Trained, by_hpcdl, by_hpcdl_apart, figures, make_dat
 TITLE = "What data-parallelism costs"
 TOGETHER, APART = "2 ranks with allreduce", "2 programs at once, each alone"
 
+ROUNDS = 4
+
 
 def measure(quick: bool) -> dict[str, Any]:
     """Train the lecture's network together and apart, in turns."""
@@ -22,7 +24,7 @@ def measure(quick: bool) -> dict[str, Any]:
             f"hpcdl, {TOGETHER}": partial(by_hpcdl, task, 2),
             f"hpcdl, {APART}": partial(by_hpcdl_apart, task, 2),
         }
-        return {"trained": in_turns(sides, 1 if quick else 5)}
+        return {"trained": in_turns(sides, 1 if quick else ROUNDS)}
 
 
 def kept(found: dict[str, Any]) -> tuple[float, float, float]:
