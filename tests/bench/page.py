@@ -39,8 +39,8 @@ SECTIONS = {**BENCHES, "accuracy": accuracy}
 HEAD = """# How fast hpcdl is
 
 Made by `make bench` from the JSON files in [performance/](performance/), which hold every single measurement; do not
-edit. The sides of a comparison of speed ran in turns on the same cores. Figures are medians, in brackets the least and the
-greatest; a ratio is that of two figures of the same round. Where another program is faster, the table says so. The
+edit. The sides of a comparison of speed ran in turns on the same cores. Figures are medians, in brackets the least and
+the greatest; a ratio is that of two figures of the same round. Where another program is faster, the table says so. The
 programs that hpcdl is compared with are in [tests/bench/peers/](../tests/bench/peers/).
 """
 
