@@ -13,7 +13,7 @@ from hpcdl.train.horovod import HorovodModel
 from hpcdl.train.transfer.features import cached_features
 from hpcdl.train.transfer.source import Taken, take_weights
 from hpcdl.train.world import World
-from hpcdl.training import Augmentation, Training
+from hpcdl.training import Training
 
 
 def begin_with_weights(us: World, model: HorovodModel, training: Training, folder: Path) -> None:
@@ -74,6 +74,6 @@ def fix_features(
     model.forward = on_features if cached else on_inputs
     if us.rank == 0:
         how = "computed once for each input" if cached else "computed in every step"
-        why = ", since augmentation changes the inputs" if training.augment != Augmentation() else ""
+        why = ", since the recipe changes the inputs" if training.changes_inputs else ""
         print(f"Trained on {parts.features.shape[-1]} features of the frozen layers, {how}{why}", flush=True)
     return cached_features(us, parts.body, data, folder, signal_name) if cached else data
