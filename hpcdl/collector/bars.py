@@ -73,6 +73,11 @@ class Mould:
     """Its bytes are fewer."""
 
     @property
+    def inside(self) -> bool:
+        """Whether this is a bar of Keras 1 or 2 inside an epoch: what `state` looks for first."""
+        return self.longest == LONGEST
+
+    @property
     def shortest(self) -> int:
         """Its bytes are no fewer."""
         return max(offset + len(literal) for offset, literal in self.literals)
@@ -179,7 +184,7 @@ class Skimmer:
         tried, self._moulds = self._moulds, []
         while True:
             for shape in tried:
-                if shape.longest == LONGEST or not only_inside:
+                if shape.inside or not only_inside:
                     some = view if len(left) == len(bars) else View(view.data, view.starts[left], view.ends[left])
                     fits = some.fits(shape)
                     if fits.any():
