@@ -95,6 +95,18 @@ def test_rows_and_warnings_are_the_same_with_and_without(runs, reads):
     assert reads.take() == []
 
 
+def test_epochs_that_nobody_asks_for_stay_in_the_index(runs, reads):
+    whole = collect_rows([runs], lambda text: None, index=True)
+    reads.take()
+    short = collect_rows([runs], lambda text: None, index=True, epochs=False)
+    assert [row.history for row in short] == [[] for _ in whole]
+    assert [row.as_dict() for row in short[:-1]] == [row.as_dict() for row in whole[:-1]]  # the last has a nan
+    again = collect_rows([runs], lambda text: None, index=True)
+    assert list(map(repr, again)) == list(map(repr, whole))
+    assert all(row.history for row in again)
+    assert reads.take() == []
+
+
 def test_only_what_has_changed_is_read_again(runs, reads):
     collect(runs)
     reads.take()

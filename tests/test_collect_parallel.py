@@ -1,5 +1,6 @@
 """Reading with several processes: the same rows and warnings, in the same order."""
 
+import concurrent.futures
 import multiprocessing
 import os
 import shutil
@@ -60,7 +61,7 @@ def test_other_processes_read(logs, monkeypatch):
 
 
 def test_little_is_read_in_this_process(monkeypatch):
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", None)
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", None)
     assert collect(LOGS, jobs=8) == collect(LOGS)
 
 

@@ -5,7 +5,6 @@ The package is `hpcdl.collector`; the function that most callers want is `hpcdl.
 
 import warnings
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ from hpcdl.collector.reading import files_of, readers_of
 from hpcdl.collector.row import COLUMNS, OUTCOMES, Evidence, Row
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas
 
 __all__ = ["COLUMNS", "OUTCOMES", "CollectWarning", "Evidence", "Row", "collect", "collect_rows"]
@@ -32,7 +33,7 @@ def collect_rows(
     dialects: Iterable[Path | str] = (),
     index: bool = False,
     jobs: int = 1,
-    executor: Executor | None = None,
+    executor: "Executor | None" = None,
     epochs: bool = True,
 ) -> list[Row]:
     """Read the runs under `paths` into rows, in the order of the paths and of the names below them.

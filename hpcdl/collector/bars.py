@@ -73,6 +73,11 @@ class Mould:
     """Its bytes are fewer."""
 
     @property
+    def inside(self) -> bool:
+        """Whether this is a bar of Keras 1 or 2 inside an epoch: what `state` looks for first."""
+        return self.longest == LONGEST
+
+    @property
     def shortest(self) -> int:
         """Its bytes are no fewer."""
         return max(offset + len(literal) for offset, literal in self.literals)
@@ -179,8 +184,9 @@ class Skimmer:
         tried, self._moulds = self._moulds, []
         while True:
             for shape in tried:
-                if shape.longest == LONGEST or not only_inside:
-                    fits = View(view.data, view.starts[left], view.ends[left]).fits(shape)
+                if shape.inside or not only_inside:
+                    some = view if len(left) == len(bars) else View(view.data, view.starts[left], view.ends[left])
+                    fits = some.fits(shape)
                     if fits.any():
                         self._moulds.append(shape)
                         bars[left[: len(fits)][fits]] = len(self._moulds)
@@ -263,29 +269,33 @@ class View(NamedTuple):
             count = words[:, first // WORD] >> np.uint64(first % WORD * 8)
             if behind > (first // WORD + 1) * WORD:
                 count |= words[:, first // WORD + 1] << np.uint64((WORD - first % WORD) * 8)
-            fits &= _counts(count, behind - first, shape.full)
+            few = behind - first <= WORD // 2
+            fits &= _counts(count.astype(np.uint32) if few else count, behind - first, shape.full)
         return fits
 
 
 def _counts(words: "np.ndarray", width: int, full: bytes) -> "np.ndarray":
     """Return which words begin with `width` bytes that are spaces, then digits, and do not end as a full bar's count.
 
-    The eight bytes of a word are looked at in one operation, each in its own eight bits; its first byte is the lowest.
-    """
-    import numpy as np
+    All bytes of a word are looked at in one operation, each in its own eight bits; its first byte is the lowest.
 
-    def each(byte: int) -> "np.uint64":
-        return np.uint64(int.from_bytes(bytes([byte]) * width, "little"))
+    Args:
+        words: unsigned integers of at least `width` bytes.
+    """
+    number = words.dtype.type
+
+    def each(byte: int) -> "np.unsignedinteger":
+        return number(int.from_bytes(bytes([byte]) * width, "little"))
 
     values = (words & each(0xFF)) ^ each(ord("0"))  # a digit becomes 0 to 9, a space 16
-    spaces = (values >> np.uint64(4)) & each(1)
+    spaces = (values >> number(4)) & each(1)
     # Adding 6 to a digit, 15 to a space, reaches 16 for anything else in the lower half of a byte.
-    beyond = ((values & each(0x0F)) + each(6) + spaces * np.uint64(9)) & each(0x10)
-    filled = spaces * np.uint64(0xFF)
-    after_a_digit = filled & (filled + np.uint64(1))
+    beyond = ((values & each(0x0F)) + each(6) + spaces * number(9)) & each(0x10)
+    filled = spaces * number(0xFF)
+    after_a_digit = filled & (filled + number(1))
     fits = (values & each(0xE0) | beyond | after_a_digit) == 0
-    fits &= spaces < np.uint64(1 << 8 * (width - 1))  # the last one is a digit
+    fits &= spaces < number(1 << 8 * (width - 1))  # the last one is a digit
     if 0 < len(full) <= width:
-        shift = np.uint64(8 * (width - len(full)))
-        fits &= ((words & each(0xFF)) >> shift) != np.uint64(int.from_bytes(full, "little"))
+        shift = number(8 * (width - len(full)))
+        fits &= ((words & each(0xFF)) >> shift) != number(int.from_bytes(full, "little"))
     return fits

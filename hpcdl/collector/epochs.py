@@ -1,8 +1,9 @@
 """The epochs of a run, one by one."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from hpcdl.collector.metrics import number
 
 EPOCH_COLUMNS: dict[str, str] = {
     "epoch": "int: the epoch, as the log counts",
@@ -19,8 +20,4 @@ EPOCH_COLUMNS: dict[str, str] = {
 
 def of_events(epochs: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
     """Return the history that the `epoch` events of metrics.jsonl tell."""
-    return [{name: event[name] for name in EPOCH_COLUMNS if _is_number(event.get(name))} for event in epochs]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return [{name: event[name] for name in EPOCH_COLUMNS if number(event.get(name)) is not None} for event in epochs]

@@ -8,22 +8,19 @@ whether its process lives is asked anew each time. Rollback journal, not WAL, wh
 
 import errno
 import hashlib
-import json
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from hpcdl import __version__
 from hpcdl.collector.find import is_run
+from hpcdl.collector.kept import Kept
 from hpcdl.collector.logs import Logs
 from hpcdl.collector.reading import Files, Reading, Run
-from hpcdl.collector.row import Evidence, Row
 
 NAME = ".hpcdl-index.sqlite"
 SCHEMA = "CREATE TABLE readings (run BLOB PRIMARY KEY, mark TEXT NOT NULL, reading TEXT NOT NULL, epochs TEXT NOT NULL)"
@@ -39,56 +36,6 @@ WORTH_BYTES = 50 << 20
 """Fewer are read faster than anyone would miss an index."""
 
 Warn = Callable[[str], None]
-
-
-class Kept(NamedTuple):
-    """What the index holds of one run."""
-
-    mark: str
-    """Of its files, when they were read."""
-    reading: str
-    """Its rows without their epochs, then its warnings, as JSON."""
-    epochs: str
-    """Row.history of each row, as JSON; empty where nobody asks for it."""
-
-    @classmethod
-    def packed(cls, mark: str, reading: Reading) -> "Kept":
-        """Pack what a run gave."""
-        rows = [_values(row) for row in reading.rows]
-        epochs = [values.pop("history", []) for values in rows]
-        return cls(mark, json.dumps([rows, reading.warnings]), json.dumps(epochs))
-
-    def unpacked(self) -> Reading:
-        """Return what the run gave.
-
-        Raises:
-            ValueError, TypeError, KeyError: this is nothing that was packed.
-        """
-        rows, warnings = json.loads(self.reading)
-        found = [_row(values) for values in rows]
-        if self.epochs:
-            for row, history in zip(found, json.loads(self.epochs), strict=True):
-                row.history = history
-        return Reading(found, warnings)
-
-
-NOTHING_KNOWN = vars(Row(""))
-
-
-def _values(row: Row) -> dict[str, Any]:
-    """Return what is known of a row, by field."""
-    values = {name: value for name, value in vars(row).items() if value != NOTHING_KNOWN[name]}
-    return values | {name: asdict(values[name]) for name in ("evidence", "verdict") if name in values}
-
-
-def _row(values: dict[str, Any]) -> Row:
-    if "evidence" in values:
-        values["evidence"] = Evidence(**values["evidence"])
-    if "verdict" in values:
-        from hpcdl.run.states import State, Verdict
-
-        values["verdict"] = Verdict(**{**values["verdict"], "state": State(values["verdict"]["state"])})
-    return Row(**values)
 
 
 class Index:
@@ -175,7 +122,7 @@ class Index:
         named = f"{run.name}/{run.job_id}" if isinstance(run, Logs) else ""
         return _digest(self._reader.encode(), os.fsencode(named), os.fsencode(files.mark))
 
-    def _open(self, path: Path) -> "dict[bytes, Kept]":
+    def _open(self, path: Path) -> dict[bytes, Kept]:
         """Return all readings; a file that is no index of ours is made anew."""
         try:
             return _load(path, self._epochs)

@@ -3,16 +3,16 @@
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from hpcdl.collector.reading import Reading, Run, RunReader
 from hpcdl.errors import CollectError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 BATCH_RUNS = 64
 BATCH_BYTES = 8 << 20
@@ -32,7 +32,7 @@ def read_all(
     sizes: Sequence[int],
     dialects: Sequence[Path | str] = (),
     jobs: int = 1,
-    executor: Executor | None = None,
+    executor: "Executor | None" = None,
 ) -> Iterator[Reading]:
     """Yield what each run gives, in their order.
 
@@ -57,6 +57,10 @@ def read_all(
         for readings in executor.map(work, batches):
             yield from readings
         return
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     import hpcdl.collector.runfolder  # noqa: F401 - by fork, a process has all that is loaded here
 
     # An interrupt ends it without a word: ours is the one to speak.
@@ -75,7 +79,7 @@ def read_all(
 
 
 @contextmanager
-def over_ranks() -> Iterator[Executor | None]:
+def over_ranks() -> "Iterator[Executor | None]":
     """Give rank 0 an executor whose work is done by the other MPI ranks.
 
     On the other ranks it works until rank 0 leaves its context, and then gives None.

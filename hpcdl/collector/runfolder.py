@@ -1,11 +1,9 @@
 """Read a run of hpcdl's own: a folder with record.json, metrics.jsonl and the two logs."""
 
-import math
 import os
 import re
 import signal
 import socket
-import statistics
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcdl import runlog
-from hpcdl.collector import epochs, ranks, settings
+from hpcdl.collector import epochs, metrics, ranks, settings
 from hpcdl.collector.find import MARKS
 from hpcdl.collector.logs import Logs, read_logs
 from hpcdl.collector.row import Evidence, Row
@@ -56,8 +54,6 @@ OF_STATE = {
 }
 """The outcome of a run that Slurm and its script tell of; in any other state it is running, or waits."""
 
-EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-
 
 def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | None = None) -> Row:
     """Return the row of the run in `folder`; what cannot be read is left out, with one warning each.
@@ -75,13 +71,13 @@ def read_run_folder(folder: Path, warn: Callable[[str], None], facts: Facts | No
         job=_text(record.get("name")),
         scheduler=_text(record.get("scheduler")),
         framework="keras",
-        ranks=_integer(record.get("ranks")),
-        time_s=_number(record.get("time_s")),
+        ranks=metrics.integer(record.get("ranks")),
+        time_s=metrics.number(record.get("time_s")),
     )
-    _results(row, events)
+    metrics.fill(row, events)
     row.settings = settings.flat(record["job"]) if isinstance(record.get("job"), dict) else {}
-    row.history = epochs.of_events(_epochs(events))
-    row.rank_map = ranks.of_events(_last_part(events))
+    row.history = epochs.of_events(metrics.complete_epochs(events))
+    row.rank_map = ranks.of_events(metrics.last_part(events))
     if row.epochs_planned is None:
         row.epochs_planned = _planned(record)
     _outcome(row, folder, record, events)
@@ -147,92 +143,17 @@ def _reason(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
-def _last_part(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events of the last part of a run that was continued: each part begins with a run_start."""
-    starts = [index for index, event in enumerate(events) if event["event"] == "run_start"]
-    return events[starts[-1] :] if starts else events
-
-
-def _epochs(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the epochs in order; in a run that was continued a later one replaces that of the same number."""
-    epochs: dict[Any, dict[str, Any]] = {}
-    for event in events:
-        if event["event"] == "epoch" and _number(event.get("epoch")) is not None:
-            epochs.pop(event["epoch"], None)
-            epochs[event["epoch"]] = event
-    return list(epochs.values())
-
-
-def _last(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    return next((event for event in reversed(events) if event["event"] == kind), {})
-
-
-def _number(value: Any) -> float | None:
-    """A finite number, or None: metrics.jsonl may come from anywhere."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if good else None
-
-
-def _integer(value: Any) -> int | None:
-    return int(value) if _number(value) is not None else None
-
-
 def _planned(record: dict[str, Any]) -> int | None:
     """Return the epochs that the job asks for; None where it has no training."""
     job = record.get("job")
     training = job.get("train") if isinstance(job, dict) else None
-    return _integer(training.get("epochs")) if isinstance(training, dict) else None
-
-
-def _results(row: Row, events: list[dict[str, Any]]) -> None:
-    """Take what the run reached from its events."""
-    start, end, test = (_last(_last_part(events), kind) for kind in ("run_start", "run_end", "test"))
-    done = _epochs(events)
-    row.ranks = row.ranks if row.ranks is not None else _integer(start.get("ranks"))
-    row.epochs_planned = _integer(start.get("epochs"))
-    row.test_loss, row.test_accuracy = _number(test.get("test_loss")), _number(test.get("test_accuracy"))
-    row.metrics |= _others(test, [f"test_{name}" for name in runlog.METRICS if name not in ("loss", "accuracy")])
-    row.time_s = row.time_s if row.time_s is not None else _number(end.get("time_s"))
-    row.images_per_s = _number(end.get("images_per_s"))
-    for name in ("train_s", "images_per_s_std", "images_per_s_n", "images_per_s_per_rank"):
-        if (value := _number(end.get(name))) is not None:
-            row.metrics[name] = value
-    if start:
-        row.epochs_done = 0
-    if done:
-        last = done[-1]
-        row.epochs_done = _integer(last["epoch"])
-        row.epochs_planned = row.epochs_planned or _integer(last.get("epochs"))
-        row.epoch_s = _number(last.get("epoch_s"))
-        for name in EPOCH_METRICS:
-            setattr(row, name, _number(last.get(name)))
-        measured = [f"{part}{name}" for part in ("", "val_") for name in runlog.METRICS]
-        row.metrics |= _others(last, [name for name in measured if name not in EPOCH_METRICS])
-        validated = [event for event in done if _number(event.get("val_accuracy")) is not None]
-        if validated:
-            best = max(validated, key=lambda event: event["val_accuracy"])
-            row.best_val_accuracy, row.best_epoch = best["val_accuracy"], _integer(best["epoch"])
-        if row.images_per_s is None:
-            # The first epoch holds the compilation: it counts only when there is no other.
-            rates = [rate for event in done[1:] or done if (rate := _number(event.get("images_per_s"))) is not None]
-            row.images_per_s = statistics.median(rates) if rates else None
-    progress = _last(_last_part(events), "progress")
-    if not end and (_number(progress.get("epoch")) or 0) > (row.epochs_done or 0):
-        loss = _number(progress.get("loss"))
-        row.partial = f"epoch {progress['epoch']} at step {progress.get('step')}" + (
-            "" if loss is None else f", loss {runlog.format_metric(loss)}"
-        )
-
-
-def _others(event: dict[str, Any], names: list[str]) -> dict[str, float]:
-    """Return those of the metrics that an event has and that have no column of their own."""
-    return {name: value for name in names if (value := _number(event.get(name))) is not None}
+    return metrics.integer(training.get("epochs")) if isinstance(training, dict) else None
 
 
 def _outcome(row: Row, folder: Path, record: dict[str, Any], events: list[dict[str, Any]]) -> None:
     """Judge why the run ended, from its own record and its last event."""
-    end = _last(_last_part(events), "run_end")
-    status, exit_code = record.get("status"), _integer(record.get("exit_code"))
+    end = metrics.last(metrics.last_part(events), "run_end")
+    status, exit_code = record.get("status"), metrics.integer(record.get("exit_code"))
     record_file, metrics_file = str(folder / run_record.RECORD_FILE), str(folder / runlog.METRICS_FILE)
     finished = row.epochs_planned is not None and row.epochs_done == row.epochs_planned
     reason = record.get("reason") or end.get("reason")

@@ -31,6 +31,16 @@ SPACE_LEFT = 5 * GB
 GREP = "val_loss"
 """What grep counts: the lines that hold an epoch's result."""
 
+BAR_MB = 1000
+"""The bars are for logs of so many MB at least: smaller ones measure how programs start."""
+MOST_OF_GREP = 4
+"""Bar: our time is at most so many times that of `grep -c`."""
+LEAST_OF_WHOLE_TEXT = 5
+"""Bar: reading the whole text, as JUBE and ReFrame do, takes at least so many times ours."""
+FIRST_S, AGAIN_S = 20, 2
+"""Bars for 10,000 run folders on two cores, in s: the first collect, one of unchanged runs."""
+FIRST, AGAIN = "all cores, first with an index", "again, unchanged"
+
 
 def collect(*options: str) -> list[str]:
     """Return the command of a collect without Slurm."""
@@ -75,23 +85,47 @@ def growth(folder: Path, sizes: list[int], rounds: int) -> dict[int, dict[str, M
     return found
 
 
-def many_runs(folder: Path, number: int) -> dict[str, Measured]:
-    """Measure collects of many run folders, once each: without an index, then with one, then again."""
+def many_runs(folder: Path, number: int, rounds: int) -> dict[str, Measured]:
+    """Measure collects of many run folders: once each without an index and with a new one, then again and again."""
     for run_id in range(number):
         _make_run(folder / "runs" / f"mnist-{run_id:05d}", run_id)
     found = {}
-    for name, options in (
-        ("one process, no index", ["--no-index", "--jobs", "1"]),
-        ("all cores, no index", ["--no-index"]),
-        ("all cores, first with an index", []),
-        ("again, unchanged", []),
-        ("again, unchanged, once more", []),
+    outputs = []
+    for name, options, times in (
+        ("one process, no index", ["--no-index", "--jobs", "1"], 1),
+        ("all cores, no index", ["--no-index"], 1),
+        (FIRST, [], 1),
+        (AGAIN, [], rounds),
     ):
         found[name] = Measured()
-        measure(collect(*options, str(folder / "runs")), found[name])
-    outputs = [at.output for at in found.values()]
+        for _ in range(times):
+            measure(collect(*options, str(folder / "runs")), found[name])
+            outputs.append(found[name].output)
     assert outputs[0].count("\n") == number + 1
     assert len(set(outputs)) == 1
+    return found
+
+
+def bars(
+    size_mb: int, beside: dict[str, dict[str, Measured]], num_runs: int, many: dict[str, Measured]
+) -> list[dict[str, object]]:
+    """Return what was promised beside what was seen (medians of wall-clock times), and whether it is met."""
+    found = []
+
+    def compare(what: str, seen: float, at_least: float | None = None, at_most: float | None = None) -> None:
+        met = (at_least is None or seen >= at_least) and (at_most is None or seen <= at_most)
+        bar = f">= {at_least}" if at_most is None else f"<= {at_most}"
+        found.append({"what": what, "bar": bar, "seen": round(seen, 2), "met": met})
+
+    for kind, readers in beside.items() if size_mb >= BAR_MB else ():
+        ours_s = readers["hpcdl"].median_s
+        compare(f"{kind}: hpcdl / grep -c", ours_s / readers["grep -c"].median_s, at_most=MOST_OF_GREP)
+        for name in ("jube", "reframe"):
+            if name in readers:
+                compare(f"{kind}: {name} / hpcdl", readers[name].median_s / ours_s, at_least=LEAST_OF_WHOLE_TEXT)
+    if num_runs == 10_000:
+        compare("10,000 run folders, first collect, s", many[FIRST].median_s, at_most=FIRST_S)
+        compare("10,000 run folders, again, s", many[AGAIN].median_s, at_most=AGAIN_S)
     return found
 
 
@@ -127,12 +161,13 @@ def main() -> None:
         sizes = [size for size in (10 * MB, 100 * MB, GB, 10 * GB) if size < largest] + [largest]
         beside = side_by_side(folder, arguments.compare * MB, arguments.rounds)
         grown = growth(folder, sizes, arguments.rounds)
-        many = many_runs(folder, arguments.runs)
+        many = many_runs(folder, arguments.runs, arguments.rounds)
+    promised = bars(arguments.compare, beside, arguments.runs, many)
     write(
         arguments.output,
         "hpcdl collect",
-        {"side_by_side": beside, "growth": grown, "many_runs": many},
-        _text(arguments.compare, beside, grown, arguments.runs, many),
+        {"side_by_side": beside, "growth": grown, "many_runs": many, "bars": promised},
+        _text(arguments.compare, beside, grown, arguments.runs, many, promised),
     )
     print(arguments.output.with_suffix(".md").read_text())
 
@@ -143,6 +178,7 @@ def _text(
     grown: dict[int, dict[str, Measured]],
     num_runs: int,
     many: dict[str, Measured],
+    promised: list[dict[str, object]],
 ) -> str:
     head = ["log", "reader", "n", "median s", "range s", "MB/s", "median CPU s", "CPU s / hpcdl's", "peak MB"]
     rows = [
@@ -168,8 +204,13 @@ def _text(
             ]
         )
     text += "\n## Growth (keras2-lines)\n\n" + table(head, rows)
-    rows = [[name, f"{at.median_s:.2f}", f"{at.median_cpu_s:.2f}", f"{at.peak_mb:.0f}"] for name, at in many.items()]
-    return text + f"\n## {num_runs} run folders (n = 1)\n\n" + table(["collect", "s", "CPU s", "peak MB"], rows)
+    rows = [
+        [name, len(at.seconds), f"{at.median_s:.2f}", f"{at.median_cpu_s:.2f}", f"{at.peak_mb:.0f}"]
+        for name, at in many.items()
+    ]
+    text += f"\n## {num_runs} run folders\n\n" + table(["collect", "n", "median s", "median CPU s", "peak MB"], rows)
+    rows = [[bar["what"], bar["bar"], bar["seen"], "met" if bar["met"] else "MISSED"] for bar in promised]
+    return text + ("\n## Bars\n\n" + table(["what", "bar", "seen", ""], rows) if rows else "")
 
 
 if __name__ == "__main__":
