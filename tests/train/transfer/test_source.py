@@ -61,11 +61,11 @@ def test_every_kind_of_source_gives_the_same_features(begin, source, tmp_path):
     kinds.append(f"{source.parent}/sou*")
     for kind in kinds:
         model, taken = begin(kind, head="new")
-        np.testing.assert_array_equal(features(model), features(trained), err_msg=str(kind))
+        np.testing.assert_allclose(features(model), features(trained), 1e-5, 1e-6, err_msg=str(kind))
         assert taken.new_head
         assert taken.path.is_file()
     model, _ = begin(source, model="pretrained", head="new")
-    np.testing.assert_array_equal(features(model), features(trained))
+    np.testing.assert_allclose(features(model), features(trained), 1e-5, 1e-6)
 
 
 def test_branches_keep_their_order(tmp_path):
