@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 command -v uv >/dev/null || { echo "error: uv is not on PATH: pip install uv" >&2; exit 2; }
 
 extras=()
-for extra in train train-gpu mpi build report test; do
+for extra in train train-gpu mpi build report search test; do
     extras+=(--extra "$extra")
 done
 new=$(mktemp)

@@ -72,7 +72,7 @@ import os, platform, sys
 print(os.path.realpath(sys._base_executable), platform.python_version(), f"cp{sys.version_info[0]}{sys.version_info[1]}", sep="\n")')
     [[ $MPI == pypi ]] || check_site_mpi
     [[ $GPU == none ]] || find_nccl
-    extras=train,build,report,test
+    extras=train,build,report,search,test
     [[ $GPU == none ]] || extras=${extras/train/train-gpu}
     [[ $MPI == site ]] || extras=$extras,mpi
     key=$(build_key)
