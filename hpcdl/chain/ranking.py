@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hpcdl.collector.records import Record
 from hpcdl.collector.runfolder import read_run_folder
 from hpcdl.collector.table import Table, shown
 from hpcdl.errors import RunError
+from hpcdl.run.attempts import read_attempts
 from hpcdl.run.find import Run, find_runs
 from hpcdl.run.states import State
 from hpcdl.run.status import Status, look
@@ -92,7 +94,8 @@ def _model(
 ) -> Model:
     name, by = name_of(run, chain), chain.chain.ranking.by
     row = read_run_folder(run.folder, lambda text: None)
-    known = Model(name, run.folder, point, None, row.time_s or status.elapsed_s, None, status.state, status.cause)
+    time_s = next((value for value in (row.time_s, _worked_s(run), status.elapsed_s) if value is not None), None)
+    known = Model(name, run.folder, point, None, time_s, None, status.state, status.cause)
     if status.state is not State.COMPLETED:
         return known
     if taker is None:
@@ -110,6 +113,16 @@ def _model(
     if result.exit_code:
         return replace(known, state=State.FAILED, reason=f"{taker.name}: {result.reason}")
     return _with_value(known, by, result.measures, taker.name)
+
+
+def _worked_s(run: Run) -> float | None:
+    """Return how long the script of a run was at work, all attempts that have ended together."""
+    spans = [
+        (datetime.fromisoformat(attempt.exit.ended) - datetime.fromisoformat(attempt.start.started)).total_seconds()
+        for attempt in read_attempts(run.folder)
+        if attempt.start and attempt.exit
+    ]
+    return sum(spans) if spans else None
 
 
 def _with_value(model: Model, by: str, numbers: Mapping[str, float], teller: str) -> Model:

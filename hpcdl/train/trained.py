@@ -89,8 +89,8 @@ def load_trained(path: Path) -> Trained:
         raise LookError(f"{path}: {'no such file' if not path.exists() else 'no trained network'}. {ALLOWED}")
     model = read_network(path)
     job_file = path.parent / JOB_FILE
-    data = load_job(job_file).training.data if job_file.is_file() else None
-    return Trained(model, path, data)
+    training = load_job(job_file).train if job_file.is_file() else None  # a command of one's own may have made it too
+    return Trained(model, path, training.data if training else None)
 
 
 def scale(rows: np.ndarray) -> np.ndarray:

@@ -70,7 +70,8 @@ def test_every_model_is_told_of_with_its_reason(tmp_path):
     assert values["train/4"][:2] == ("FAILED", None)
     assert str(values["train/4"][2]).startswith("infer has not dealt with it, and is FAILED: ")
     assert values["train/5"][:2] == ("UNKNOWN", None)
-    assert (found["train/0"].point, found["train/0"].inference_s) == ({"rate": 1}, 2.5)
+    first = found["train/0"]
+    assert (first.point, first.training_s, first.inference_s) == ({"rate": 1}, 7.0, 2.5)
 
 
 def test_a_value_that_is_no_number_is_no_value(tmp_path):

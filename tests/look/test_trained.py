@@ -34,6 +34,11 @@ def test_a_run_its_model_and_its_checkpoint_are_one_network(run_folder, tmp_path
     assert alone.data is None
     np.testing.assert_array_equal(alone.model(images), expected)
 
+    (tmp_path / "own").mkdir()  # what a command has trained, in the folder of its run
+    shutil.copy(run_folder / "model.keras", tmp_path / "own")
+    (tmp_path / "own" / "job.yaml").write_text('{name: own, resources: {time: "00:10:00"}, command: train}')
+    assert load_trained(tmp_path / "own").data is None
+
 
 def test_the_data_must_have_the_networks_shape(run_folder, tmp_path):
     inputs = keras.layers.Input((8, 8, 1))
