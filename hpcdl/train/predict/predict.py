@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hpcdl.errors import HpcdlError
+from hpcdl.errors import HpcdlError, LookError
 from hpcdl.files import write_atomically
 from hpcdl.train.look.figures import Labelled
 from hpcdl.train.pictures import save
@@ -132,7 +132,11 @@ def _write_side(path: Path, name: str, frame: pd.DataFrame, show: bool = True) -
 
 def _write_measures(path: Path, measures: dict[str, float]) -> None:
     """Write how good it is in a number or two, for programs that compare networks."""
-    write_atomically(_beside(path, "measures").with_suffix(".json"), json.dumps(measures) + "\n")
+    file = _beside(path, "measures").with_suffix(".json")
+    try:
+        write_atomically(file, json.dumps(measures) + "\n")
+    except OSError as fault:
+        raise LookError(f"{file}: cannot be written ({fault.strerror}). Choose another place by -o.") from None
 
 
 def _beside(path: Path, name: str) -> Path:
