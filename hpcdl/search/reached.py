@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from hpcdl import runlog
+from hpcdl.collector.metrics import EPOCH_METRICS
 from hpcdl.collector.row import Row
-from hpcdl.collector.runfolder import EPOCH_METRICS, read_run_folder
+from hpcdl.collector.runfolder import read_run_folder
 from hpcdl.search.individual import Result, State
 
 
