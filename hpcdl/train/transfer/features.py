@@ -97,7 +97,7 @@ def _compute(body: keras.Model, inputs: Inputs, rows: slice) -> np.ndarray:
     return np.concatenate(features)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _infer(body: keras.Model, inputs: Any) -> Any:
     return tf.cast(body(scale_pixels(inputs), training=False), tf.float32)
 

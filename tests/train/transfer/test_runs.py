@@ -99,7 +99,7 @@ def test_the_features_are_computed_once_and_train_the_same_head(run, source, cap
 
 def test_augmentation_is_seen_by_the_frozen_layers_in_every_step(run, source, capfd):
     run("changed", transfer={"weights": str(source)}, augment={"shift": 2})
-    assert "computed in every step, since augmentation changes the inputs" in capfd.readouterr().out
+    assert "computed in every step, since the recipe changes the inputs" in capfd.readouterr().out
 
 
 def test_all_layers_learn_where_the_weights_are_only_the_beginning(run, source):
