@@ -279,10 +279,15 @@ class Training(Section):
         late = [stage.epoch for stage in transfer.unfreeze if stage.epoch > self.epochs]
         if late:
             raise ValueError(f"transfer.unfreeze: epoch {late[0]} never comes; the training has {self.epochs} epochs.")
+        if transfer.head_alone and self.small_images is not None:
+            raise ValueError(
+                "small_images: frozen layers whose features are the last layer's inputs see images of one size; leave "
+                "out small_images, or unfreeze layers."
+            )
         if transfer.cache and self.changes_inputs:
             raise ValueError(
-                "transfer.cache: augment, small_images and mirrored change the inputs, so that their features cannot "
-                "be computed once; leave out cache, or these."
+                "transfer.cache: augment and mirrored change the inputs, so that their features cannot be computed "
+                "once; leave out cache, or these."
             )
         return self
 

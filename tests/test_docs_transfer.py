@@ -48,7 +48,8 @@ def test_the_three_ways_are_those_that_the_jobs_of_the_table_train():
             "epoch 31 never comes; the training has 30 epochs",
         ),
         ({"train.transfer.unfreeze": [{"epoch": 1, "layers": []}]}, "layers"),
-        ({"train.transfer.cache": True, "train.augment.flip": True}, "augmentation changes the inputs in every epoch"),
+        ({"train.transfer.cache": True, "train.augment.flip": True}, "augment and mirrored change the inputs"),
+        ({"train.small_images": {"size": 24, "epochs": 9}}, "small_images: frozen layers .* see images of one size"),
         ({"train.transfer.cache": True, "train.transfer.trainable": "all"}, "only where nothing but the last layer"),
         ({"train.transfer.trainable": "some"}, "'some' is not allowed"),
         (
