@@ -45,7 +45,7 @@ def search(
 
     settings = load_settings()
     profile = load_site(site or settings.site, settings.folder("sites"))
-    plan = make_plan(job_file, parse_changes(changes), profile)
+    plan = make_plan(job_file, parse_changes(changes), profile, settings)
     folder = runs / f"search-{plan.job.name}"
     for line in in_lines(plan):
         typer.echo(line)

@@ -18,7 +18,6 @@ from hpcdl.search.reached import reached
 from hpcdl.settings import Settings
 from hpcdl.site import Site
 from hpcdl.slurm.client import Slurm
-from hpcdl.sweep import Sweep
 
 ENDINGS: dict[RunState, State] = {RunState.COMPLETED: "completed", RunState.TIMEOUT: "stopped"}
 """How a job's end counts; any other is a failure."""
@@ -74,10 +73,7 @@ class Queue:
         return None
 
     def _submit(self, generation: int, individuals: Sequence[Individual]) -> Path:
-        search = self.plan.search
-        sweep = Sweep(points=[individual.values for individual in individuals], throttle=search.throttle)
-        base = self.plan.individual({})
-        job = base.model_copy(update={"name": self._name(generation), "sweep": sweep})
+        job = self.plan.array(self._name(generation), [individual.values for individual in individuals])
         prepared = prepare(job, self.plan.job_file, self.site, self.site_file, self.settings, self.folder)
         self.check(job, prepared)
         self._tell(generation, submit(prepared, self.site, self.slurm))
