@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from unittest import mock
 
 import pytest
 
+from hpcdl.cli.search import ended_by_sigterm
 from hpcdl.run import local, record
 from hpcdl.search import driver
 from hpcdl.search.here import Here
@@ -241,3 +243,10 @@ def test_a_generation_that_never_arrived_is_submitted_again(queue):
     assert (queue / "submitted").read_text() == "x\nx\n"
     submissions = json.loads((array / "submissions.json").read_text())["submissions"]
     assert [entry["job_id"] for entry in submissions] == [None, "41"]
+
+
+def test_the_end_that_a_scheduler_sends_is_taken_like_an_interruption():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), ended_by_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
