@@ -68,7 +68,8 @@ def begin(folder: Path, job: Job, site: str) -> bool:
     if any(folder.glob(f"{job.name}-g*")):
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
-            then, began_at = flat(known["job"]), known["site"]
+            job_then = Job.model_validate(known["job"])  # with the defaults of this version, too
+            then, began_at = flat(job_then.model_dump(mode="json")), known["site"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SearchError(f"{path}: cannot be read. Move {folder} away to begin the search anew.") from None
         keys = sorted({**then, **flat(now)})
