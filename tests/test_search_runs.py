@@ -224,11 +224,15 @@ def test_a_generation_is_submitted_once_however_often_the_command_is_called(queu
 
 
 def test_a_generation_that_was_prepared_and_given_to_nobody_is_prepared_anew(queue):
-    left = queue / "runs" / "search-tiny" / "tiny-g1-20200101-000000"
-    (left / "0").mkdir(parents=True)
     go_on(queue)
-    arrays = list((queue / "runs" / "search-tiny").glob("tiny-g1-*"))
-    assert (len(arrays), left in arrays, (queue / "submitted").read_text()) == (1, False, "x\n")
+    (left,) = (queue / "runs" / "search-tiny").glob("tiny-g1-*")
+    (left / "submissions.json").unlink()  # as if hpcdl had died before it called sbatch
+    (left / "half").touch()
+    (queue / "submitted").unlink()
+    go_on(queue)
+    (array,) = (queue / "runs" / "search-tiny").glob("tiny-g1-*")
+    assert not (array / "half").exists()
+    assert (queue / "submitted").read_text() == "x\n"
 
 
 def test_a_generation_that_never_arrived_is_submitted_again(queue):
