@@ -12,9 +12,10 @@ def load_points(path: Path | str, overrides: dict[str, Any] | None = None) -> li
     """Read the points of a job's sweep and check that each makes a good job.
 
     Raises:
-        JobFileError: the job has no sweep, or a fault in it or in one of its points.
+        JobFileError: the job has no sweep, or a search, or a fault in it or in one of its points.
     """
     job = load_job(path, overrides)
+    job.check_no_search()
     if job.sweep is None:
         raise JobFileError(f"{path}: the job has no `sweep:` section, so it has no points.")
     points = job.sweep.all_points()

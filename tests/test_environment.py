@@ -254,7 +254,7 @@ class TestThePlan:
     def test_a_laptop(self, machine):
         plan, switches = machine.plan(), machine.switches()
         assert (plan["mpi"], plan["gpu"]) == ("pypi", "none")
-        assert plan["packages"] == "hpcdl[train,build,report,test,mpi] -c envs/constraints.txt"
+        assert plan["packages"] == "hpcdl[train,build,report,search,test,mpi] -c envs/constraints.txt"
         assert {"HOROVOD_WITH_MPI=1", "HOROVOD_WITHOUT_GLOO=1", "HOROVOD_WITH_TENSORFLOW=1"} <= switches
         # The wheel must find the libmpi of whichever environment it is installed in.
         assert "LDFLAGS=-Wl,--disable-new-dtags,-rpath,'$ORIGIN/../../../..'" in switches
@@ -264,7 +264,7 @@ class TestThePlan:
         machine.add("mpicxx", "mpirun")
         machine.add("mpicc", text="echo gcc -I/opt/openmpi/include")
         plan = machine.plan(MPI="site")
-        assert plan["packages"] == "hpcdl[train,build,report,test] -c envs/constraints.txt"
+        assert plan["packages"] == "hpcdl[train,build,report,search,test] -c envs/constraints.txt"
         assert not [switch for switch in machine.switches(MPI="site") if "rpath" in switch]
         # Another MPI module, another wheel.
         machine.add("mpicc", text="echo gcc -I/opt/another/include")
@@ -278,7 +278,7 @@ class TestThePlan:
         header.write_text("#define NCCL_VERSION_CODE 22703\n")
         modules = {"GPU": "nccl", "EBROOTCUDA": str(tmp_path / "cuda"), "EBROOTNCCL": str(tmp_path / "nccl")}
         plan = machine.plan(**modules)
-        assert plan["packages"] == "hpcdl[train-gpu,build,report,test,mpi] -c envs/constraints.txt"
+        assert plan["packages"] == "hpcdl[train-gpu,build,report,search,test,mpi] -c envs/constraints.txt"
         assert {
             "HOROVOD_GPU=CUDA",
             "HOROVOD_GPU_OPERATIONS=NCCL",
@@ -305,7 +305,7 @@ class TestTheFlow:
         assert done.returncode == 0, done.stderr
         calls = machine.pip_calls()
         assert all(f"-c {machine.checkout}/envs/constraints.txt" in call for call in calls[:2])
-        assert calls[1].endswith(f"-e {machine.checkout}[train,build,report,test,mpi]")
+        assert calls[1].endswith(f"-e {machine.checkout}[train,build,report,search,test,mpi]")
         assert calls[2].endswith(str(wheel))
         for word in ("Make the virtual", "Install TensorFlow", "compiled before", "Ready"):
             assert word in done.stdout

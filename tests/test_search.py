@@ -365,9 +365,15 @@ def test_an_evaluator_that_does_not_wait_is_asked_again(tmp_path):
 def test_a_changed_file_is_refused_and_more_generations_are_not(tmp_path):
     folder = tmp_path / "record"
     folder.mkdir()
-    assert not begin(folder, plan_of(tmp_path).job, "local")
+    assert not begin(folder, plan_of(tmp_path, population=5).job, "local")
+    assert not begin(folder, plan_of(tmp_path).job, "local")  # nothing was trained yet
+    (folder / "tiny-g1").mkdir()
     assert begin(folder, plan_of(tmp_path).job, "local")
     assert begin(folder, plan_of(tmp_path, generations=9, **{"budget.core_hours": 99}).job, "local")
+    known = json.loads((folder / "search.json").read_text())
+    del known["job"]["train"]["label_smoothing"]  # as an earlier version, which had no such key, would have written it
+    (folder / "search.json").write_text(json.dumps(known))
+    assert begin(folder, plan_of(tmp_path).job, "local")
     with pytest.raises(SearchError, match=r"search.population was 6 when this search began and is 8 now"):
         begin(folder, plan_of(tmp_path, population=8).job, "local")
     with pytest.raises(SearchError, match="began at site local; go on there by --site local"):

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from unittest import mock
 
 import pytest
 
+from hpcdl.cli.search import ended_by_sigterm
 from hpcdl.run import local, record
 from hpcdl.search import driver
 from hpcdl.search.here import Here
@@ -222,11 +224,15 @@ def test_a_generation_is_submitted_once_however_often_the_command_is_called(queu
 
 
 def test_a_generation_that_was_prepared_and_given_to_nobody_is_prepared_anew(queue):
-    left = queue / "runs" / "search-tiny" / "tiny-g1-20200101-000000"
-    (left / "0").mkdir(parents=True)
     go_on(queue)
-    arrays = list((queue / "runs" / "search-tiny").glob("tiny-g1-*"))
-    assert (len(arrays), left in arrays, (queue / "submitted").read_text()) == (1, False, "x\n")
+    (left,) = (queue / "runs" / "search-tiny").glob("tiny-g1-*")
+    (left / "submissions.json").unlink()  # as if hpcdl had died before it called sbatch
+    (left / "half").touch()
+    (queue / "submitted").unlink()
+    go_on(queue)
+    (array,) = (queue / "runs" / "search-tiny").glob("tiny-g1-*")
+    assert not (array / "half").exists()
+    assert (queue / "submitted").read_text() == "x\n"
 
 
 def test_a_generation_that_never_arrived_is_submitted_again(queue):
@@ -241,3 +247,10 @@ def test_a_generation_that_never_arrived_is_submitted_again(queue):
     assert (queue / "submitted").read_text() == "x\nx\n"
     submissions = json.loads((array / "submissions.json").read_text())["submissions"]
     assert [entry["job_id"] for entry in submissions] == [None, "41"]
+
+
+def test_the_end_that_a_scheduler_sends_is_taken_like_an_interruption():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), ended_by_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -45,7 +45,7 @@ def search(
 
     settings = load_settings()
     profile = load_site(site or settings.site, settings.folder("sites"))
-    plan = make_plan(job_file, parse_changes(changes), profile)
+    plan = make_plan(job_file, parse_changes(changes), profile, settings)
     folder = runs / f"search-{plan.job.name}"
     for line in in_lines(plan):
         typer.echo(line)
@@ -56,7 +56,7 @@ def search(
         typer.echo(f"{'Going on in' if goes_on else 'Folder'} {folder}")
         record = Record(folder, plan.search)
         evaluate = _evaluator(plan, folder, profile, site or settings.site, force, interval_s, wait)
-        with _ended_by_sigterm():
+        with ended_by_sigterm():
             try:
                 ending = driver.search(plan, record, evaluate, lambda line: typer.echo(line))
             except KeyboardInterrupt:
@@ -99,7 +99,7 @@ def _evaluator(
 
 
 @contextmanager
-def _ended_by_sigterm() -> "Iterator[None]":
+def ended_by_sigterm() -> "Iterator[None]":
     """Take SIGTERM, which a scheduler sends at the time limit, like Ctrl-C: what trains here is ended in order."""
     import signal
 

@@ -40,17 +40,11 @@ def search(plan: Plan, record: Record, evaluate: Evaluator, tell: Callable[[str]
     for generation in range(plan.search.num_generations):
         members = record.draw(generation)
         first_of = _first_with_the_same_values(record.individuals())
-        trained = []
-        for individual in members:
-            fault = None if first_of[individual.number] != individual.number else _fault(plan, individual)
-            if fault and individual.result is None:
-                record.tell(individual.number, Result("failed", None, fault))
-            elif first_of[individual.number] == individual.number and not fault:
-                trained.append(individual)
-        waiting = [individual for individual in trained if individual.result is None]
+        trained = [one for one in members if first_of[one.number] == one.number and _is_good(plan, record, one)]
+        waiting = [one for one in trained if one.result is None]
         if waiting and not evaluate.has_begun(generation):
-            used, needed = used_hours(record), len(waiting) * plan.individual_hours
-            if used + needed > plan.search.budget.hours * ROUNDING:
+            needed = len(waiting) * plan.individual_hours
+            if used_hours(record) + needed > plan.search.budget.hours * ROUNDING:
                 return "budget"
         if waiting:
             for individual, result in evaluate(generation, trained):
@@ -59,11 +53,11 @@ def search(plan: Plan, record: Record, evaluate: Evaluator, tell: Callable[[str]
         known = record.individuals()
         for individual in members:
             twin = known[first_of[individual.number]]
-            if known[individual.number].result is None and twin.number != individual.number and twin.result:
+            if known[individual.number].result is None and twin.result:
                 record.tell(individual.number, _repeated(twin))
-        if any(individual.result is None for individual in record.draw(generation)):
+        if any(one.result is None for one in record.draw(generation)):
             return "running"
-        if any(individual.result is None for individual in members):
+        if any(one.result is None for one in members):  # when it was called
             tell(in_words(generation, record))
     return "finished"
 
@@ -99,12 +93,15 @@ def _first_with_the_same_values(individuals: Sequence[Individual]) -> dict[int, 
     return {one.number: first.setdefault(repr(sorted(one.values.items())), one.number) for one in individuals}
 
 
-def _fault(plan: Plan, individual: Individual) -> str | None:
+def _is_good(plan: Plan, record: Record, individual: Individual) -> bool:
+    """Tell whether an individual can be trained. One whose values do not go together has failed."""
     try:
         plan.individual(individual.values)
     except JobFileError as fault:
-        return str(fault)
-    return None
+        if individual.result is None:
+            record.tell(individual.number, Result("failed", None, str(fault)))
+        return False
+    return True
 
 
 def _repeated(twin: Individual) -> Result:

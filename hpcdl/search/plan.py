@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpcdl import script
 from hpcdl.errors import JobFileError
 from hpcdl.fit import choose_partition, cores_per_rank
 from hpcdl.job import Job, load_job
 from hpcdl.search.section import Search
 from hpcdl.search.space import ends, in_words
+from hpcdl.settings import Settings
 from hpcdl.site import Site
+from hpcdl.sweep import Point, Sweep
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,13 @@ class Plan:
         once = {"on_timeout.requeues": 0} if self.job.timeout else {}  # who is stopped by the clock has had its time
         return load_job(self.job_file, {**self.overrides, **once, **values, "search": None})
 
+    def array(self, name: str, points: list[Point]) -> Job:
+        """Return the job array that trains individuals with these values."""
+        sweep = Sweep(points=points, throttle=self.search.throttle)
+        return self.individual({}).model_copy(update={"name": name, "sweep": sweep})
 
-def make_plan(job_file: Path, overrides: dict[str, Any], site: Site) -> Plan:
+
+def make_plan(job_file: Path, overrides: dict[str, Any], site: Site, settings: Settings = Settings()) -> Plan:  # noqa: B008 never changed
     """Read and check a search.
 
     Raises:
@@ -63,6 +71,10 @@ def make_plan(job_file: Path, overrides: dict[str, Any], site: Site) -> Plan:
                 raise JobFileError(f"{job_file}: search.space: {key} cannot be {value!r}: {fault}") from None
     _check_objective(plan)
     _check_budget(plan)
+    if site.scheduler != "none":  # says what the site cannot run
+        script.render(
+            plan.array(job.name, [{key: ends(gene)[0] for key, gene in search.space.items()}]), "", site, settings
+        )
     return plan
 
 

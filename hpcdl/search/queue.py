@@ -18,7 +18,6 @@ from hpcdl.search.reached import reached
 from hpcdl.settings import Settings
 from hpcdl.site import Site
 from hpcdl.slurm.client import Slurm
-from hpcdl.sweep import Sweep
 
 ENDINGS: dict[RunState, State] = {RunState.COMPLETED: "completed", RunState.TIMEOUT: "stopped"}
 """How a job's end counts; any other is a failure."""
@@ -66,18 +65,13 @@ class Queue:
         return statuses
 
     def _submitted(self, generation: int) -> Path | None:
-        """Return the array of a generation. A folder that was prepared and given to nobody is none: it is removed."""
-        for folder in sorted(self.folder.glob(f"{self._name(generation)}-*")):
-            if read_submissions(folder):  # written down before sbatch is called
-                return folder
-            shutil.rmtree(folder)
-        return None
+        """Return the array of a generation, None of one that was not given to the scheduler."""
+        return next((folder for folder in self._folders(generation) if read_submissions(folder)), None)
 
     def _submit(self, generation: int, individuals: Sequence[Individual]) -> Path:
-        search = self.plan.search
-        sweep = Sweep(points=[individual.values for individual in individuals], throttle=search.throttle)
-        base = self.plan.individual({})
-        job = base.model_copy(update={"name": self._name(generation), "sweep": sweep})
+        for folder in self._folders(generation):
+            shutil.rmtree(folder)  # prepared and given to nobody: what is given is written down before sbatch is called
+        job = self.plan.array(self._name(generation), [individual.values for individual in individuals])
         prepared = prepare(job, self.plan.job_file, self.site, self.site_file, self.settings, self.folder)
         self.check(job, prepared)
         self._tell(generation, submit(prepared, self.site, self.slurm))
@@ -85,6 +79,9 @@ class Queue:
 
     def _tell(self, generation: int, submission: Submission) -> None:
         self.tell(f"generation {generation + 1} of {self.plan.search.num_generations}: job {submission.job_id}")
+
+    def _folders(self, generation: int) -> list[Path]:
+        return sorted(self.folder.glob(f"{self._name(generation)}-*"))
 
     def _name(self, generation: int) -> str:
         return f"{self.plan.job.name}-g{generation + 1}"

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 SEARCH_FILE, STUDY_FILE, LOCK_FILE = "search.json", "study.journal", "lock"
-MAY_CHANGE = ("search.generations", "search.budget.gpu_hours", "search.budget.core_hours", "search.throttle")
-"""What a search may go on with: it says how long it goes on, not what it does."""
+MAY_CHANGE = ("search.generations", "search.budget.", "search.throttle", "slurm.")
+"""Beginnings of the keys that a search may go on with: how long it goes on and where, not what it does."""
 
 
 class SearchError(HpcdlError):
@@ -54,6 +54,8 @@ def alone(folder: Path) -> Iterator[None]:
 def begin(folder: Path, job: Job, site: str) -> bool:
     """Write down what a search is of; of one that has begun check that it is of the same.
 
+    It has begun with the first folder of its individuals. Before that nothing is lost, and the file may change.
+
     Returns:
         Whether it has begun before.
 
@@ -63,25 +65,27 @@ def begin(folder: Path, job: Job, site: str) -> bool:
     path = folder / SEARCH_FILE
     now = job.model_dump(mode="json")
     known = {"schema": 1, "site": site, "job": now}
-    if path.exists():
+    if any(folder.glob(f"{job.name}-g*")):
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
-            then, began_at = flat(known["job"]), known["site"]
+            job_then = Job.model_validate(known["job"])  # with the defaults of this version, too
+            then, began_at = flat(job_then.model_dump(mode="json")), known["site"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SearchError(f"{path}: cannot be read. Move {folder} away to begin the search anew.") from None
-        changed = sorted(key for key, value in flat(now).items() | then.items() if then.get(key) != flat(now).get(key))
-        changed = [key for key in dict.fromkeys(changed) if key not in MAY_CHANGE]
+        keys = sorted({**then, **flat(now)})
+        changed = [key for key in keys if then.get(key) != flat(now).get(key) and not key.startswith(MAY_CHANGE)]
         if changed:
             key = changed[0]
             was, is_now = (values.get(key, "not there") for values in (then, flat(now)))
             raise SearchError(
                 f"{key} was {was} when this search began and is {is_now} now. Change it back to go on, give the job "
-                f"another name for another search, or move {folder} away. Only generations, budget and throttle may "
-                "change."
+                f"another name for another search, or move {folder} away. Only generations, budget, throttle and slurm "
+                "may change."
             )
         if began_at != site:
             raise SearchError(f"{folder}: this search began at site {began_at}; go on there by --site {began_at}.")
         return True
+    (folder / STUDY_FILE).unlink(missing_ok=True)
     write_atomically(path, json.dumps(known, indent=1) + "\n")
     return False
 

@@ -41,7 +41,7 @@ SEARCH = {
         },
         "budget": {"core_hours": 2},
     },
-    "slurm": {"partition": "batch"},
+    "slurm": {"partition": "batch", "exclusive": True},  # a node for each individual
 }
 
 
