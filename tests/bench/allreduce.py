@@ -17,11 +17,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import table, write
+from harness import in_turns, spread, table, write
 
 from hpcdl.job import load_job
 from hpcdl.run.local import mpirun_command, mpirun_environment
@@ -43,17 +44,17 @@ CYCLE_S, BUFFER = 0.001, 128 * 2**20
 
 def measure_sizes(rounds: int) -> dict[str, dict[int, list[float]]]:
     """Return the median seconds of each round, by kind and size; kinds take turns."""
-    found: dict[str, dict[int, list[float]]] = {kind: {size: [] for size in SIZES} for kind in ("mpi", "hpcdl")}
-    kinds = list(found)
-    for turn in range(rounds):
-        for kind in kinds[turn % 2 :] + kinds[: turn % 2]:
-            program = [sys.executable, str(HERE / "allreduce_ranks.py"), kind, *map(str, SIZES)]
-            ended = subprocess.run(
-                mpirun_command(RANKS, program), env=_environment(RANKS), stdout=subprocess.PIPE, check=True, text=True
-            )
-            for size, seconds in json.loads(ended.stdout.splitlines()[-1]).items():
-                found[kind][int(size)].append(statistics.median(seconds))
-    return found
+    found = in_turns({kind: partial(_median_seconds, kind) for kind in ("mpi", "hpcdl")}, rounds)
+    return {kind: {size: [one[size] for one in each] for size in SIZES} for kind, each in found.items()}
+
+
+def _median_seconds(kind: str) -> dict[int, float]:
+    program = [sys.executable, str(HERE / "allreduce_ranks.py"), kind, *map(str, SIZES)]
+    ended = subprocess.run(
+        mpirun_command(RANKS, program), env=_environment(RANKS), stdout=subprocess.PIPE, check=True, text=True
+    )
+    taken = json.loads(ended.stdout.splitlines()[-1])
+    return {int(size): statistics.median(seconds) for size, seconds in taken.items()}
 
 
 def fit(medians: dict[int, float]) -> dict[str, float]:
@@ -75,18 +76,13 @@ def fit(medians: dict[int, float]) -> dict[str, float]:
 
 def measure_job(rounds: int, epochs: int) -> dict[str, list[float]]:
     """Return the images/s of one rank of each round: alone, two at once without allreduce, and two ranks together."""
-    found: dict[str, list[float]] = {"alone": [], "two at once": [], "two ranks": []}
     cores = sorted(os.sched_getaffinity(0))[:RANKS]
     sides = {
-        "alone": lambda: _train([(1, cores[:1])], epochs),
-        "two at once": lambda: _train([(1, [core]) for core in cores], epochs),
-        "two ranks": lambda: _train([(RANKS, cores)], epochs),
+        "alone": [(1, cores[:1])],
+        "two at once": [(1, [core]) for core in cores],
+        "two ranks": [(RANKS, cores)],
     }
-    names = list(sides)
-    for turn in range(rounds):
-        for name in names[turn % 3 :] + names[: turn % 3]:
-            found[name].append(sides[name]())
-    return found
+    return in_turns({name: partial(_train, runs, epochs) for name, runs in sides.items()}, rounds)
 
 
 def _train(runs: list[tuple[int, list[int]]], epochs: int) -> float:
@@ -149,9 +145,8 @@ def check(job: dict[str, list[float]], fitted: dict[str, float]) -> dict[str, An
     return found
 
 
-def _spread(values: list[float], scale: float = 1, digits: int = 0) -> str:
-    middle, least, most = (f"{scale * f(values):,.{digits}f}" for f in (statistics.median, min, max))
-    return f"{middle} ({least} to {most})"
+def _us(seconds: list[float]) -> str:
+    return spread([one * 1e6 for one in seconds], 1)
 
 
 def _text(results: dict[str, Any]) -> str:
@@ -162,7 +157,7 @@ def _text(results: dict[str, Any]) -> str:
         extra = statistics.median(ours) - statistics.median(raw)
         rows.append(
             [
-                *(f"{size:,}", _spread(raw, 1e6, 1), _spread(ours, 1e6, 1), f"{extra * 1e6:,.0f}"),
+                *(f"{size:,}", _us(raw), _us(ours), f"{extra * 1e6:,.0f}"),
                 *(f"{size / statistics.median(seconds) / 1e9:.2f}" for seconds in (raw, ours)),
             ]
         )
@@ -182,7 +177,7 @@ def _text(results: dict[str, Any]) -> str:
     if not job:
         return text
     text += "\n## jobs/mnist.yaml on synthetic images, images/s of one rank on one core\n\n"
-    text += table(["", "median (least to greatest)"], [[name, _spread(rates)] for name, rates in job.items()])
+    text += table(["", "median (least to greatest)"], [[name, spread(rates)] for name, rates in job.items()])
     head = ["prediction for 2 ranks from", "least", "most", "measured", "inside", "measured / least"]
     rows = [
         [
