@@ -87,9 +87,11 @@ def train(
 ) -> None:
     """Train as one rank of a run: what srun or mpirun starts on every rank."""
     os.environ.update({name: value for name, value in TRAINING_VARIABLES.items() if name not in os.environ})
+    from hpcdl.train.imports import import_tensorflow
     from hpcdl.train.quiet import without_notices
 
     with without_notices():
+        import_tensorflow()
         from hpcdl.train.start import start
         from hpcdl.train.world import run_and_exit
     run_and_exit(start, job_file, changes, point, runs)

@@ -7,11 +7,13 @@ from importlib import import_module
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hpcdl.errors import JobFileError
 from hpcdl.train.models import catalogue
 from hpcdl.train.models.arguments import KINDS, read_arguments
 from hpcdl.train.models.catalogue import MODELS
+from hpcdl.train.models.mnist_cnn import mnist_cnn
 from hpcdl.train.models.network import build_network
 from hpcdl.train.models.resnet import resnet_cifar
 from hpcdl.train.models.summary import rows, summarize
@@ -145,6 +147,41 @@ def test_the_signal_network_has_33_convolutions_whose_parameters_add_up():
     assert sum(row.parameters for row in found) == parameters + 2 * 256 + 257 * 4
     lengths = [-(-6000 // 2 ** ((block + 1) // 2)) for block in range(16)]  # every second block halves, rounding up
     assert [row.shape[0] for row in found if row.layer == "Add"] == lengths
+
+
+def lecture_cnn(input_shape):
+    """mnist_cnn as the lecture has it: each ReLU before its pooling."""
+    layers = keras.layers
+    x = images = layers.Input(input_shape)
+    for filters in (20, 50):
+        x = layers.MaxPooling2D(2, 2)(layers.Conv2D(filters, 5, padding="same", activation="relu")(x))
+    return images, layers.Dense(500, activation="relu")(layers.Flatten()(x))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_the_mnist_network_is_the_lectures_to_the_last_bit(policy):
+    images = np.random.default_rng(0).random((8, 28, 28, 1), np.float32)
+    images[:, :6], images[:, :, 22:] = 0, 1  # plain areas, where all four values under a pooling are the same
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        ours, lecture = (keras.Model(*network((28, 28, 1))) for network in (mnist_cnn, lecture_cnn))
+    finally:
+        keras.config.set_dtype_policy(before)
+    for variable, bias in zip(ours.weights, (False, True) * 3, strict=True):
+        if bias:
+            variable.assign(np.random.default_rng(1).normal(0, 0.1, variable.shape))
+    lecture.set_weights(ours.get_weights())
+    found = []
+    for model in (ours, lecture):
+        with tf.GradientTape() as tape:
+            features = model(images, training=True)
+            score = tf.reduce_sum(tf.square(features))
+        gradients = tape.gradient(score, [variable.value for variable in model.weights])
+        found.append([tf.cast(tensor, tf.float32).numpy() for tensor in (features, *gradients)])
+    for tensor, theirs in zip(*found, strict=True):
+        assert np.abs(theirs).max() > 0
+        np.testing.assert_array_equal(tensor, theirs)
 
 
 @pytest.mark.parametrize("name", ARAUJO)

@@ -20,6 +20,9 @@ def mnist_cnn(
 ) -> tuple[Any, Any]:
     """Convolutions with pooling and a dense layer; as it stands the lecture's two convolutions and 500 units.
 
+    The lecture has each ReLU before its pooling; here it comes after, on a quarter of the values. The largest of some
+    numbers and ReLU commute: the outputs and the gradients are the same, bit by bit.
+
     Args:
         input_shape: (height, width, channels); (28, 28, 1) for MNIST. Each block halves height and width.
         blocks: convolutions, each with its pooling.
@@ -39,7 +42,7 @@ def mnist_cnn(
         )
     images = x = layers.Input(input_shape)
     for block in range(blocks):
-        x = layers.Conv2D(round(filters * GROWTH**block), kernel_size, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D(2, 2)(x)
+        x = layers.Conv2D(round(filters * GROWTH**block), kernel_size, padding="same")(x)
+        x = layers.ReLU()(layers.MaxPooling2D(2, 2)(x))
     x = layers.Flatten()(x)
     return images, layers.Dense(dense, activation="relu")(x)

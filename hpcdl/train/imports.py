@@ -1,0 +1,19 @@
+"""The start of a rank: TensorFlow and Keras without what they take along when they find it."""
+
+import sys
+from typing import Any
+
+TAKEN_ALONG = ("matplotlib", "pandas", "sklearn")
+"""Keras tries to import them for its plots, its data frames and its scikit-learn wrappers, which a training does not
+use; they are two fifths of the processor time of `import tensorflow`."""
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow, and Keras with it, without those libraries. Whoever imports them afterwards gets them."""
+    hidden: dict[str, Any] = dict.fromkeys(name for name in TAKEN_ALONG if name not in sys.modules)
+    sys.modules.update(hidden)  # None there means: not installed
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        for name in hidden:
+            del sys.modules[name]
