@@ -51,8 +51,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture(autouse=True)
 def _settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The settings of whoever runs the tests must not change what they see."""
+    """The settings and the terminal of whoever runs the tests must not change what they see."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.delenv("COLUMNS", raising=False)  # xdist sets it
 
 
 @pytest.fixture(scope="session")
