@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_folders import make_run
 
 ROOT = Path(__file__).parents[1]
 BENCH = ROOT / "tests" / "bench"
@@ -125,14 +124,6 @@ def test_each_bench_measures_its_sides_in_turns_and_shows_them(page, monkeypatch
     for name in whole:
         assert f"## {page.BENCHES[name].TITLE}\n" in text
         assert (tmp_path / f"performance-{name}.svg").exists() == bool(page.BENCHES[name].plot)
-
-
-def test_accuracies_are_taken_from_whole_runs_only(page, tmp_path):
-    runs = [make_run(tmp_path, f"run-{seed}", seed=seed, accuracy=0.90 + seed / 100) for seed in (1, 2, 3)]
-    text = page.accuracy.section({"runs": [page.accuracy.read(run) for run in runs]})
-    assert "| `jobs/mnist.yaml` | 3 | 3 | 1 | 0.9200 (0.9100 to 0.9300) |" in text
-    with pytest.raises(ValueError, match="cut: did not end well"):
-        page.accuracy.read(make_run(tmp_path, "cut", reason="out of memory", epochs=1))
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from typing import Any
 
 from harness import machine, table
 
+TITLE = "Accuracy on CIFAR-10"
 RESULTS = Path(__file__).parents[2] / "docs" / "performance" / "cifar_accuracy.json"
 TARGET = 0.9
 """Test accuracy to which the time is given."""
@@ -94,6 +95,14 @@ def described(rows: list[dict[str, Any]]) -> str:
         times = f"{median['train_s']:.0f} s, {median['wall_s']:.0f} s{note}"
         lines.append([job, f"{mine[0]['parameters']:,}", mine[0]["epochs"], spread, times, median["images_per_s"]])
     return table(["job", "parameters", "epochs", "test accuracy", "training, hpcdl run", "images/s"], lines)
+
+
+def section(rows: list[dict[str, Any]]) -> str:
+    """Return what docs/performance.md shows of the rows."""
+    return described(rows) + "\nWhole runs, one after another, beside nothing; [more of them](cifar.md).\n"
+
+
+plot = None
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import accuracy
 import checkpoints
+import cifar_accuracy
 import commands
 import memory
 import mnist
@@ -35,7 +35,7 @@ BENCHES: dict[str, Any] = {
     ),
 }
 """The benches, in the order in which `make bench` runs them: what matters most comes first."""
-SECTIONS = {**BENCHES, "accuracy": accuracy}
+SECTIONS = {**BENCHES, "cifar_accuracy": cifar_accuracy}
 HEAD = """# How fast hpcdl is
 
 Made by `make bench` from the JSON files in [performance/](performance/), which hold every single measurement; do not
@@ -46,7 +46,10 @@ programs that hpcdl is compared with are in [tests/bench/peers/](../tests/bench/
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what each bench found, in the order of the page; those that have not run are missing."""
+    """Return what each bench found, in the order of the page; those that have not run are missing.
+
+    cifar_accuracy found a list of runs, each with its machine; the others one dictionary.
+    """
     paths = {name: folder / f"{name}.json" for name in SECTIONS}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
 
@@ -58,7 +61,8 @@ def make(found: dict[str, Any]) -> str:
     for name, each in found.items():
         bench = SECTIONS[name]
         picture = f"\n![{bench.TITLE}](pictures/performance-{name}.svg)\n" if bench.plot else ""
-        parts.append(f"## {bench.TITLE}\n\n{_measured_on(each)}\n\n{bench.section(each)}{picture}")
+        place = each[-1] if isinstance(each, list) else each
+        parts.append(f"## {bench.TITLE}\n\n{_measured_on(place)}\n\n{bench.section(each)}{picture}")
     return "\n".join(parts)
 
 
@@ -103,10 +107,11 @@ def _ratio(found: tuple[float, float, float]) -> str:
 def _measured_on(found: dict[str, Any]) -> str:
     at = found["machine"]
     used = {name: each for name, each in found.get("versions", {}).items() if name != "openmpi"}
-    packages = ", ".join(f"{name} {version}" for name, version in used.items())
+    packages = "".join(f", {name} {version}" for name, version in used.items() if name != "python")
+    load = at.get("load_of_1_minute", found.get("load_before"))
     return (
         f"{at['date']}: {at['cpu']}, {at['cores']} cores, {at['memory_gb']} GB, Linux {at['kernel']}, Python "
-        f"{at['python']}{', ' if packages else ''}{packages}; load before the start {at['load_of_1_minute']}."
+        f"{at['python']}{packages}" + ("." if load is None else f"; load before the start {load}.")
     )
 
 

@@ -105,7 +105,7 @@ def check_same(trained: dict[str, list[Trained]]) -> None:
 
 
 def _hpcdl(task: Task, ranks: int, folder: Path) -> list[str]:
-    optimizer = "{name: adam}" if task.optimizer == "adam" else "{name: sgd, learning_rate: 0.1, momentum: 0.9}"
+    optimizer = "{name: adam}" if task.optimizer == "adam" else "{name: sgd, learning_rate: 0.01, momentum: 0.9}"
     folder.mkdir(exist_ok=True)
     (folder / "job.yaml").write_text(
         f"name: bench\nresources: {{nodes: 1, ranks_per_node: {ranks}, time: '01:00:00'}}\ntrain:\n"

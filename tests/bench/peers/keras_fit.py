@@ -48,7 +48,7 @@ def main() -> None:
     with np.load(file) as archive:
         images, labels = archive["x_train"].astype(np.float32) / 255, archive["y_train"]
     model = keras.Model(*build_network(network, {}, images.shape[1:], int(labels.max()) + 1))
-    adam, sgd = keras.optimizers.Adam(0.001), keras.optimizers.SGD(0.1, momentum=0.9)
+    adam, sgd = keras.optimizers.Adam(0.001), keras.optimizers.SGD(0.01, momentum=0.9)
     optimizer = adam if optimizer_name == "adam" else sgd
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     clock, steps = Clock(), len(labels) // int(batch)

@@ -39,7 +39,7 @@ def main() -> None:
     if optimizer_name == "adam":
         optimizer: torch.optim.Optimizer = torch.optim.Adam(parameters, 0.001, fused=True)
     else:
-        optimizer = torch.optim.SGD(parameters, 0.1, momentum=0.9, fused=True)
+        optimizer = torch.optim.SGD(parameters, 0.01, momentum=0.9, fused=True)
     if ranks > 1:
         model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True, static_graph=True)
     batch = int(batch_text) // ranks
