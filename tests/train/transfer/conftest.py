@@ -25,7 +25,7 @@ def small(input_shape, maps=4):
     x = layers.BatchNormalization(momentum=0.8)(x)
     return images, layers.Flatten()(x)
 """
-TRAIN = {"model": "networks:small", "epochs": 1, "batch_size": 20, "keep_checkpoints": 9}
+TRAIN = {"model": "small_networks:small", "epochs": 1, "batch_size": 20, "keep_checkpoints": 9}
 OLD = {"name": "digits", "classes": [0, 1, 2, 3, 4], "per_class": 40}
 NEW = {"name": "digits", "classes": [5, 6, 7, 8, 9], "per_class": 20}
 
@@ -33,7 +33,7 @@ NEW = {"name": "digits", "classes": [5, 6, 7, 8, 9], "per_class": 20}
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("transfer")
-    (folder / "networks.py").write_text(NETWORKS)
+    (folder / "small_networks.py").write_text(NETWORKS)
     return folder
 
 

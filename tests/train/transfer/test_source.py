@@ -24,7 +24,7 @@ def begin(shared_folder, monkeypatch):
     """Return a function that builds the model of a job and gives it the weights of a file."""
     monkeypatch.syspath_prepend(shared_folder)
 
-    def build(weights, model="networks:small", classes=(5, 6, 7, 8, 9), seed=1, **transfer):
+    def build(weights, model="small_networks:small", classes=(5, 6, 7, 8, 9), seed=1, **transfer):
         training = Training.model_validate(
             {
                 "model": model,
@@ -95,7 +95,7 @@ def test_a_new_last_layer_is_not_the_one_with_which_the_source_began(begin, sour
     first, again, other = (head(begin(source, head="new", seed=seed)[0]) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     keras.utils.set_random_seed(1)
-    began = head(keras.Model(*build_network("networks:small", {}, (28, 28, 1), 5)))
+    began = head(keras.Model(*build_network("small_networks:small", {}, (28, 28, 1), 5)))
     for different in (began, other):
         assert abs(np.corrcoef(first.ravel(), different.ravel())[0, 1]) < 0.3
 
@@ -111,8 +111,8 @@ def test_a_new_last_layer_is_not_the_one_with_which_the_source_began(begin, sour
     ],
 )
 def test_what_does_not_fit_is_one_sentence(begin, tmp_path, monkeypatch, name, sentence):
-    begin(_keras(tmp_path / "small.keras", *build_network("networks:small", {}, (28, 28, 1), 5)))
-    other = _keras(tmp_path / "other.keras", *build_network("networks:small", {"maps": 5}, (28, 28, 1), 5))
+    begin(_keras(tmp_path / "small.keras", *build_network("small_networks:small", {}, (28, 28, 1), 5)))
+    other = _keras(tmp_path / "other.keras", *build_network("small_networks:small", {"maps": 5}, (28, 28, 1), 5))
     inputs = keras.layers.Input((28, 28, 1))
     short = keras.layers.Flatten()(keras.layers.Conv2D(4, 5, strides=4)(inputs))
     _keras(tmp_path / "short.keras", inputs, keras.layers.Dense(5)(short))
