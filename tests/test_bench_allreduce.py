@@ -1,5 +1,6 @@
 """The fit and the check of tests/bench/allreduce.py, on times that are known."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def test_the_fit_finds_the_latency_and_bandwidth_that_made_the_times():
     assert found["latency_us"] == pytest.approx(7)
     assert found["gb_per_s"] == pytest.approx(3)
     assert found["worst_ratio"] == pytest.approx(1)
+    job = {"alone": [2000.0], "two at once": [1900.0], "two ranks": [1850.0]}
+    assert json.loads(json.dumps(allreduce.check(job, found)))["alone"]["measured"] == 1850.0
 
 
 def test_the_check_says_when_the_model_is_wrong():

@@ -65,8 +65,8 @@ def fit(medians: dict[int, float]) -> dict[str, float]:
     sizes, seconds = np.array(list(medians)), np.array(list(medians.values()))
     messages = np.full(len(sizes), 2.0 * (RANKS - 1))
     factors = np.stack([messages, 2 * (RANKS - 1) / RANKS * sizes], axis=1)
-    (latency, per_byte), *_ = np.linalg.lstsq(factors / seconds[:, None], np.ones(len(sizes)), rcond=None)
-    predicted = factors @ np.array([latency, per_byte])
+    found, *_ = np.linalg.lstsq(factors / seconds[:, None], np.ones(len(sizes)), rcond=None)
+    predicted, (latency, per_byte) = factors @ found, map(float, found)  # JSON knows no numbers of NumPy
     return {
         "latency_us": latency * 1e6,
         "gb_per_s": 1e-9 / per_byte,
