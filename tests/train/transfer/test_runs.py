@@ -187,7 +187,10 @@ def test_only_features_that_are_not_there_are_computed_again(run, source, monkey
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"model": {"name": "small_networks:small", "maps": 5}}, r"of another network than train\.model: the weights of its"),
+        (
+            {"model": {"name": "small_networks:small", "maps": 5}},
+            r"of another network than train\.model: the weights of its",
+        ),
         ({"transfer": {"unfreeze": [{"epoch": 1, "layers": ["conv"]}]}}, r"is called conv; there are conv2d, batch_no"),
         ({"transfer": {"head": "keep"}, "data": THREE}, r"has 5 outputs, not 3, so that it cannot be kept"),
         ({"transfer": {"weights": "absent.keras"}}, r"train\.transfer\.weights: absent\.keras: no such file or folder"),
