@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from hpcdl.cli.search import ended_by_sigterm
+from hpcdl.cli.run import ended_by_sigterm
 from hpcdl.run import local, record
 from hpcdl.search import driver
 from hpcdl.search.here import Here

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hpcdl.cli.run import RUNS_OPTION
+from hpcdl.cli.run import RUNS_OPTION, ended_by_sigterm
 from hpcdl.cli.submit import FORCE_OPTION, SITE_OPTION
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _start(file: Path, site: str | None, runs: Path, new: bool, force: bool) -> 
         )
     loaded = load_chain(file)
     slurm = Slurm(tell=lambda text: typer.echo(f"note: {text}", err=True))
-    with alone(runs):
+    with alone(runs), ended_by_sigterm():
         known = None if new else find_chain_folder(loaded, name, runs)
         chain = known or make_chain_folder(loaded, file, name, runs)
         shown = runs / chain.path.name

@@ -1,12 +1,15 @@
 """`hpcdl run`, `hpcdl train`: training on this machine, and what a batch script starts on each rank."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hpcdl.run.local import LocalRun
 
 TRAINING_VARIABLES = {
@@ -97,6 +100,21 @@ def train(
     run_and_exit(start, job_file, changes, point, runs)
 
 
+@contextmanager
+def ended_by_sigterm() -> "Iterator[None]":
+    """Take SIGTERM, which a scheduler sends at the time limit, like Ctrl-C: what trains here is ended in order."""
+    import signal
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def follow(local: "LocalRun") -> None:
     """Start a run and print what it says, on a terminal with a progress bar below; leave with its exit code."""
     import json
@@ -112,7 +130,7 @@ def follow(local: "LocalRun") -> None:
     progress = Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
     )
-    with closing(local.follow()) as lines, progress as bar:
+    with ended_by_sigterm(), closing(local.follow()) as lines, progress as bar:
         task = bar.add_task("starting", total=None, steps="")
         for line in lines:
             if line.source == "output":

@@ -1,17 +1,14 @@
 """`hpcdl search`: many trainings in generations, for the best network and recipe."""
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from hpcdl.cli.run import RUNS_OPTION, SET_OPTION
+from hpcdl.cli.run import RUNS_OPTION, SET_OPTION, ended_by_sigterm
 from hpcdl.cli.submit import FORCE_OPTION, SITE_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hpcdl.job import Job
     from hpcdl.run.submit import Prepared
     from hpcdl.search.driver import Evaluator
@@ -96,21 +93,6 @@ def _evaluator(
     return Queue(
         plan, folder.absolute(), site, profile, settings, slurm, check, typer.echo, interval_s=interval_s, wait=wait
     )
-
-
-@contextmanager
-def ended_by_sigterm() -> "Iterator[None]":
-    """Take SIGTERM, which a scheduler sends at the time limit, like Ctrl-C: what trains here is ended in order."""
-    import signal
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _show(record: "Record") -> None:

@@ -1,7 +1,6 @@
 """What a checkpoint, its restoring and the resumption of a run cost, and how the first two grow with the model."""
 
 import json
-import signal
 import statistics
 import sys
 import tempfile
@@ -72,7 +71,7 @@ def _until_first_block(words: list[str], folder: Path, seen: int, command: str) 
             time.sleep(0.1)
         first = _progress(folder)[seen]
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # not SIGINT, which a program that was started in the background may not heed
         process.communicate(timeout=LONGEST_S)
     return round(first - began, 3)
 

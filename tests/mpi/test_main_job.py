@@ -112,7 +112,8 @@ def test_one_rank_gives_the_same_numbers_with_and_without_horovod(tmp_path):
     assert hashes["with"] == hashes["without"]
 
 
-def test_an_interrupted_run_stops_its_ranks_and_is_recorded(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_stops_its_ranks_and_is_recorded(tmp_path, number):
     command = [sys.executable, "-m", "hpcdl", "run", str(JOB), "-n", "2", "--runs", str(tmp_path), *SHORT]
     command += ["--set", "train.epochs=1000"]
 
@@ -125,7 +126,7 @@ def test_an_interrupted_run_stops_its_ranks_and_is_recorded(tmp_path):
         for line in process.stdout:
             if line.startswith("Epoch 2/"):
                 break
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         process.communicate(timeout=60)
     assert process.returncode == 130
     record = json.loads(next(tmp_path.glob("*/record.json")).read_text())
