@@ -19,8 +19,8 @@ TRAINING_VARIABLES = {
     # does not answer at all is noticed by hpcdl.train.heartbeat.
     "HOROVOD_STALL_CHECK_TIME_SECONDS": "60",
     "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "300",
-    # Horovod's thread waits for the other ranks in MPI, and Open MPI waits by spinning: without this it takes half of the
-    # core from the thread that computes (docs/profile.md). Other MPIs do not read it.
+    # Horovod's thread waits for the other ranks in MPI, and Open MPI waits by spinning: without this it takes its core
+    # from the thread that computes (docs/profile.md). Other MPIs do not read it.
     "OMPI_MCA_mpi_yield_when_idle": "1",
 }
 """Set for each rank, where the user has not set them, before TensorFlow and Horovod are imported."""
