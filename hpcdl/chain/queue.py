@@ -2,7 +2,7 @@
 
 A model is in the queue from the moment at which the batch script of its run renames a file to `queue/STAGE/POINT` (or
 `queue/STAGE`), after its work has ended with exit code 0. The stage that takes it runs its command for this model and
-writes `results/STAGE/POINT.json`, also by a rename: what is there is whole, and is not done again.
+writes `results/STAGE/POINT.json` in its own folder, also by a rename: what is there is whole, and is not done again.
 """
 
 import json

@@ -99,7 +99,7 @@ def described(rows: list[dict[str, Any]]) -> str:
 
 def section(rows: list[dict[str, Any]]) -> str:
     """Return what docs/performance.md shows of the rows."""
-    return described(rows) + "\nWhole runs, one after another, beside nothing; [more of them](cifar.md).\n"
+    return described(rows) + "\nWhole runs, one after another, compared with nothing; [more of them](cifar.md).\n"
 
 
 plot = None

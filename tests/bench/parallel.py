@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import in_turns, ratios, spread, table
-from trainings import Task, Trained, by_hpcdl, by_hpcdl_apart, figures, make_data
+from trainings import Trained, by_hpcdl, by_hpcdl_apart, figures, lecture_task
 
 TITLE = "What data-parallelism costs"
 TOGETHER, APART = "2 ranks with allreduce", "2 programs at once, each alone"
@@ -18,8 +18,7 @@ ROUNDS = 4
 def measure(quick: bool) -> dict[str, Any]:
     """Train the lecture's network together and apart, in turns."""
     with tempfile.TemporaryDirectory() as name:
-        data = make_data(Path(name, "data.npz"), (28, 28, 1), 2560 if quick else 12800)
-        task = Task("mnist_cnn", data, batch=128, epochs=2 if quick else 3)
+        task = lecture_task(Path(name), quick)
         sides: dict[str, Callable[[], Trained]] = {
             f"hpcdl, {TOGETHER}": partial(by_hpcdl, task, 2),
             f"hpcdl, {APART}": partial(by_hpcdl_apart, task, 2),

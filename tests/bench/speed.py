@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import in_turns, ratios, spread, table
 from processes import run
-from trainings import PEERS, Task, Trained, by_hpcdl, by_keras, by_torch, check_same, figures, make_data, with_torch
+from trainings import PEERS, Trained, by_hpcdl, by_keras, by_torch, check_same, figures, lecture_task, with_torch
 
 TITLE = "Images per second, the lecture's network"
 MFLOP_PER_IMAGE = 38.4
@@ -30,8 +30,7 @@ ROUNDS = 4
 def measure(quick: bool) -> dict[str, Any]:
     """Train a few epochs by each in turns."""
     with tempfile.TemporaryDirectory() as name:
-        data = make_data(Path(name, "data.npz"), (28, 28, 1), 2560 if quick else 12800)
-        task = Task("mnist_cnn", data, batch=128, epochs=2 if quick else 3)
+        task = lecture_task(Path(name), quick)
         sides: dict[str, Callable[[], Trained]] = {
             OURS[0]: partial(by_hpcdl, task, 1),
             OURS[1]: partial(by_hpcdl, task, 2),

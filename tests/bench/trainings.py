@@ -54,6 +54,12 @@ def make_data(path: Path, shape: tuple[int, int, int], images: int, classes: int
     return path
 
 
+def lecture_task(folder: Path, quick: bool) -> Task:
+    """Return the lecture's network on random images, 128 a step, with its data in a folder."""
+    data = make_data(folder / "data.npz", (28, 28, 1), 2560 if quick else 12800)
+    return Task("mnist_cnn", data, batch=128, epochs=2 if quick else 3)
+
+
 def by_hpcdl(task: Task, ranks: int) -> Trained:
     """Train by `hpcdl run`, with the precision that it chooses for this machine."""
     with tempfile.TemporaryDirectory() as folder:

@@ -5,13 +5,11 @@ import os
 import random
 import signal
 
-import keras
 import numpy as np
 import pytest
 
 from hpcdl import runlog
 from hpcdl.job import load_job
-from hpcdl.run import record
 from hpcdl.run.folder import make_run_folder
 from hpcdl.train import checkpoint, trainer
 from hpcdl.train.world import Stopped, WorldError
@@ -66,25 +64,17 @@ class Killed(BaseException):
 
 
 @pytest.fixture(params=["adam"])
-def start(tmp_path, monkeypatch, request):
+def start(tmp_path, train_in, request):
     """Return a function that trains the job in a folder of the given name, anew or from its checkpoints."""
-    monkeypatch.setattr(trainer, "BLOCK_STEPS", 1)  # so that a kill can come after any step
-    monkeypatch.setattr(trainer, "claim_device", lambda us: "1 core")  # a process can set its threads only once
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
     (tmp_path / "job.yaml").write_text(JOB + RECIPES[request.param].lstrip("\n"))
     job = load_job(tmp_path / "job.yaml")
 
     def train(name):
         folder, _ = make_run_folder(tmp_path, job, name)
-        if not (folder / record.RECORD_FILE).exists():
-            record.create(folder)
-        trainer.train(job, folder)
+        train_in(folder, job)
         return folder
 
-    yield train
-    keras.config.set_dtype_policy("float32")
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return train
 
 
 def result(folder) -> dict:

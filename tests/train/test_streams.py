@@ -1,6 +1,5 @@
 """Inputs that are read from disk while training runs: the same numbers as from memory, and an exact continuation."""
 
-import signal
 import threading
 import time
 
@@ -11,7 +10,6 @@ from PIL import Image
 from hpcdl import runlog
 from hpcdl.errors import DataError
 from hpcdl.job import load_job
-from hpcdl.run import record
 from hpcdl.run.folder import make_run_folder
 from hpcdl.train import trainer
 from hpcdl.train.data import load_dataset
@@ -96,7 +94,7 @@ train:
 
 
 @pytest.fixture
-def train(tmp_path, monkeypatch):
+def train(tmp_path, train_in, monkeypatch):
     """Return a function that trains on digits in class folders, read from disk or held in memory."""
     digits = load_dataset("digits")
     for part, inputs, labels in (
@@ -108,22 +106,16 @@ def train(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[..., 0]).save(path)
     monkeypatch.setattr(trainer, "BLOCK_STEPS", 2)
-    monkeypatch.setattr(trainer, "claim_device", lambda us: "1 core")  # a process can set its threads only once
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
 
     def run(name, in_memory):
         text = JOB.replace("NAME", name).replace("MEMORY", in_memory).replace("DIGITS", str(tmp_path / "digits"))
         (tmp_path / "job.yaml").write_text(text)
         job = load_job(tmp_path / "job.yaml")
         folder, _ = make_run_folder(tmp_path, job, "1")
-        if not (folder / record.RECORD_FILE).exists():
-            record.create(folder)
-        trainer.train(job, folder)
+        train_in(folder, job)
         return folder
 
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return run
 
 
 def result(folder):

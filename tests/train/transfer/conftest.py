@@ -1,16 +1,12 @@
 """A small network with batch normalisation and dropout, trained on five of the digits, and runs that begin with it."""
 
-import signal
 from pathlib import Path
 
-import keras
 import pytest
 from ruamel.yaml import YAML
 
 from hpcdl.job import load_job
-from hpcdl.run import record
 from hpcdl.run.folder import fill_run_folder
-from hpcdl.train import trainer
 
 NETWORKS = """
 from keras import layers
@@ -38,12 +34,9 @@ def shared_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path, shared_folder, monkeypatch):
+def run(tmp_path, shared_folder, monkeypatch, train_in):
     """Return a function that trains in this process in a folder of the given name, with values for `train:`."""
     monkeypatch.syspath_prepend(shared_folder)
-    monkeypatch.setattr(trainer, "BLOCK_STEPS", 1)
-    monkeypatch.setattr(trainer, "claim_device", lambda us: "1 core")  # a process can set its threads only once
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
 
     def train(folder, **values) -> Path:
         folder = tmp_path / folder
@@ -55,15 +48,10 @@ def run(tmp_path, shared_folder, monkeypatch):
             )
         job = load_job(job_file)
         fill_run_folder(folder, job)
-        if not (folder / record.RECORD_FILE).exists():
-            record.create(folder)
-        trainer.train(job, folder)
+        train_in(folder, job)
         return folder
 
-    yield train
-    keras.config.set_dtype_policy("float32")
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return train
 
 
 @pytest.fixture
