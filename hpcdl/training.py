@@ -193,6 +193,9 @@ class Communication(Section):
     """Size of the buffer in which small gradients travel together, in MiB; left out: Horovod's own, 128."""
     cycle_time_ms: Annotated[float, Field(gt=0)] | None = None
     """Time between two looks for finished gradients, in milliseconds; left out: Horovod's own, 1."""
+    gather_dense: bool = True
+    """Do not move the gradients of large dense kernels, but the inputs and output gradients of which they are products,
+    where all ranks are on the cores of one host and these are fewer numbers."""
     autotune: bool = False
     """Let Horovod try both while it trains. The best are kept in the user's cache for this model, number of ranks and
     machine, and the next run with autotune begins with them and tries no more."""

@@ -12,13 +12,15 @@ from hpcdl.train.batch_normalization import fuse
 from hpcdl.train.data import Dataset
 from hpcdl.train.ema import WeightAverage
 from hpcdl.train.evaluate import scale_pixels
-from hpcdl.train.horovod import HorovodModel, size
+from hpcdl.train.gathered_dense import gather_dense
+from hpcdl.train.horovod import HorovodModel
 from hpcdl.train.models import pretrained
 from hpcdl.train.models.catalogue import MODELS, check_input
 from hpcdl.train.models.network import build_network, set_first_weights
 from hpcdl.train.optimizers import is_kernel, make_optimizer
 from hpcdl.train.schedules import learning_rate, scale_factor
 from hpcdl.train.transfer.stages import Stages
+from hpcdl.train.world import world
 from hpcdl.training import Normalization, Training
 from hpcdl.transfer import PRETRAINED
 
@@ -67,12 +69,14 @@ def build_model(
     set_first_weights(training.model.name, model, lambda: _first_inputs(data, training.normalize))
     model.micro_batches = training.micro_batches
     model.wire = tf.float16 if training.horovod.wire == "float16" else None
+    if training.horovod.gather_dense and training.micro_batches == 1 and not training.transfer:
+        model.gathered = gather_dense(model, world(), training.batch_size)
     if training.transfer:
         model.stages = Stages(model, training)
     if training.penalty.l1 or training.penalty.l2:
         for variable in filter(is_kernel, model.trainable_variables):
             variable.regularizer = keras.regularizers.L1L2(training.penalty.l1, training.penalty.l2)
-    factor = scale_factor(training.optimizer, training.batch_size, size())
+    factor = scale_factor(training.optimizer, training.batch_size, world().size)
     epoch_steps = steps_per_epoch or steps // training.epochs
     rate = learning_rate(training.optimizer, training.schedule, factor, steps, epoch_steps)
     loss, metrics = _loss_and_metrics(training, data.num_classes)

@@ -97,6 +97,8 @@ class _InStep:
     least one image for each part."""
     wire: Any = None
     """The dtype in which gradients travel, see `allreduce_gradients`."""
+    gathered: frozenset[str] = frozenset()
+    """Paths of the kernels whose gradients are those of all ranks without an allreduce, see `gather_dense`."""
     average: Any = None
     """A `WeightAverage` that is kept up with the steps, or None."""
     stages: Any = None
@@ -149,7 +151,12 @@ class _InStep:
                 loss, sample_weight=stop - start
             )
             model.compute_metrics(x_part, y_part, prediction, sample_weight=weight_part)
-        model.optimizer.apply(allreduce_gradients(gradients, self.wire), variables)
+        alone = [
+            None if v.path in self.gathered else gradient for v, gradient in zip(variables, gradients, strict=True)
+        ]
+        means = allreduce_gradients(alone, self.wire)
+        gradients = [own if mean is None else mean for own, mean in zip(gradients, means, strict=True)]
+        model.optimizer.apply(gradients, variables)
         if self.average is not None:
             self.average.update(model.optimizer.iterations)
         return model.get_metrics_result()

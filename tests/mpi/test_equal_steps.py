@@ -8,6 +8,7 @@ pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 WAYS = {
     **dict.fromkeys(["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam"], 1e-6),
     **dict.fromkeys(["trainer", "trainer_lars", "trainer_lamb", "trainer_images", "streamed"], 1e-6),
+    **dict.fromkeys(["trainer_adam", "trainer_adam_allreduce"], 1e-6),
     "trainer_wire": 3e-4,  # gradients that are rounded to float16 lead a little elsewhere
 }
 """Each way of training, and by how much its weights may differ."""
@@ -29,6 +30,14 @@ def weights(run_ranks, tmp_path_factory):
 def test_two_ranks_take_the_steps_of_one(weights, way):
     np.testing.assert_allclose(weights["two"][way], weights["one"][way], rtol=0, atol=WAYS[way])
     assert weights["two"][f"{way}_equal"], "the two ranks hold different weights"
+
+
+def test_the_large_dense_kernel_is_gathered_where_the_job_does_not_forbid_it(weights):
+    found = {way: int(weights["two"][f"{way}_gathered"]) for way in WAYS}
+    assert {way for way, kernels in found.items() if kernels} == {
+        *("trainer", "trainer_lars", "trainer_images", "streamed", "trainer_adam", "trainer_wire")
+    }
+    assert not any(weights["one"][f"{way}_gathered"] for way in WAYS)
 
 
 def test_weights_that_come_with_the_first_step_are_those_of_rank_0(weights):

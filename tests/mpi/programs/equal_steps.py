@@ -1,6 +1,6 @@
 """Train a few steps in each of the ways that hpcdl offers and save the weights: OUTPUT GLOBAL_BATCH [alone].
 
-With `alone` the allreduce is taken out, which the tests must notice.
+With `alone` what the ranks tell each other in a step is taken out, which the tests must notice.
 """
 
 import dataclasses
@@ -10,8 +10,9 @@ from functools import partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from hpcdl.train import horovod, trainer
+from hpcdl.train import gathered_dense, horovod, trainer
 from hpcdl.train.data import load_dataset
 from hpcdl.train.data.stream import Stream
 from hpcdl.train.ema import WeightAverage, averaged
@@ -23,6 +24,7 @@ output, global_batch = sys.argv[1], int(sys.argv[2])
 us = world()
 if "alone" in sys.argv:
     horovod.allreduce_gradients = lambda gradients, wire=None: gradients
+    gathered_dense.gather = lambda rows, name: tf.concat([rows] * us.size, axis=0)
 
 data = load_dataset("digits")
 images = data.train_inputs[: STEPS * global_batch].astype(np.float32) / 255
@@ -111,6 +113,11 @@ RECIPES = {
         "optimizer": {"name": "rmsprop", "learning_rate": 0.001, "epsilon": 1e-3},
         "augment": {"flip": "alternate", "crop": 0.5, "rotate": 20, "translate": 0.1, "brightness": 0.3, "cutout": 5},
     },
+    "trainer_adam_allreduce": {
+        "optimizer": {"name": "adam", "learning_rate": 0.001, "epsilon": 1e-3},
+        "horovod": {"gather_dense": False},
+    },
+    "trainer_adam": {"optimizer": {"name": "adam", "learning_rate": 0.001, "epsilon": 1e-3}},
     "trainer_wire": {
         "optimizer": {"name": "sgd", "learning_rate": 0.05, "clipvalue": 0.01},
         "horovod": {"wire": "float16"},
@@ -158,6 +165,7 @@ trained |= {name: partial(train_recipe, recipe) for name, recipe in RECIPES.item
 weights = {}
 for name, way in trained.items():
     model = way()
+    weights[f"{name}_gathered"] = np.array(len(model.gathered if isinstance(model, horovod.HorovodModel) else ()))
     hashes = us.allgather(horovod.weight_hash(model))
     weights[f"{name}_equal"] = np.array(len(set(hashes)) == 1)
     with averaged(model) if name in RECIPES else nullcontext():
