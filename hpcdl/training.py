@@ -193,6 +193,8 @@ class Communication(Section):
     """Size of the buffer in which small gradients travel together, in MiB; left out: Horovod's own, 128."""
     cycle_time_ms: Annotated[float, Field(gt=0)] | None = None
     """Time between two looks for finished gradients, in milliseconds; left out: Horovod's own, 1."""
+    bucket_mib: Annotated[float, Field(gt=0)] = 32
+    """Gradients travel in buckets of so many MiB, beside the backward pass that makes the next ones."""
     gather_dense: bool = True
     """Do not move the gradients of large dense kernels, but the inputs and output gradients of which they are products,
     where all ranks are on the cores of one host and these are fewer numbers."""

@@ -70,7 +70,7 @@ def predict(
     training = job.training
     wire = training.horovod
     gradient_bytes = work.parameters * BYTES[wire.wire]
-    buffer = (wire.fusion_threshold_mib or BUFFER_MIB) * 2**20
+    buffer = min(wire.bucket_mib, wire.fusion_threshold_mib or BUFFER_MIB) * 2**20
     step = Step(
         training.batch_size / one_rank.images_per_s,
         gradient_bytes,
@@ -84,8 +84,8 @@ def predict(
         f"gradients: {work.parameters:,} x {wire.wire} = {gradient_bytes / 1e6:,.4g} MB a step",
         f"network: {network.told}",
         "from the least (one ring, nothing of the allreduce hidden) to the most (reduced inside nodes first, hidden "
-        "behind the whole backward pass); hpcdl's trainer reduces all gradients at once after the backward pass: "
-        "expect the least",
+        f"behind the whole backward pass); hpcdl's trainer reduces buckets of {wire.bucket_mib:g} MiB beside the "
+        "backward pass, and nothing hides the last one",
         *([f"warning: {place.refusal}"] if place.refusal else []),
         *_warnings(job, points),
     ]

@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from hpcdl.errors import JobFileError
 from hpcdl.train import augment
-from hpcdl.train.batch_normalization import fuse
+from hpcdl.train.communication import MIB
 from hpcdl.train.data import Dataset
 from hpcdl.train.ema import WeightAverage
 from hpcdl.train.evaluate import scale_pixels
-from hpcdl.train.gathered_dense import gather_dense
 from hpcdl.train.horovod import HorovodModel
+from hpcdl.train.layers.faster import use_faster_layers
+from hpcdl.train.layers.gathered_dense import gather_dense
 from hpcdl.train.models import pretrained
 from hpcdl.train.models.catalogue import MODELS, check_input
 from hpcdl.train.models.network import build_network, set_first_weights
@@ -65,10 +66,11 @@ def build_model(
     model = kind(inputs, outputs, name=training.model.name.rpartition(":")[2])
     if training.small_images:
         _check_size(training, model, shape)
-    fuse(model)
+    use_faster_layers(model)
     set_first_weights(training.model.name, model, lambda: _first_inputs(data, training.normalize))
     model.micro_batches = training.micro_batches
     model.wire = tf.float16 if training.horovod.wire == "float16" else None
+    model.bucket_bytes = round(training.horovod.bucket_mib * MIB)
     if training.horovod.gather_dense and training.micro_batches == 1 and not training.transfer:
         model.gathered = gather_dense(model, world(), training.batch_size)
     if training.transfer:

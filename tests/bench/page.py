@@ -87,8 +87,10 @@ def summary(found: dict[str, Any]) -> str:
             for peer in (networks.KERAS, networks.DDP):
                 rows += _compared(f"{network}, images/s", each["trained"], networks.OURS, peer)
     if "parallel" in found:
-        kept, n = parallel.kept(found["parallel"]), len(found["parallel"]["trained"][f"hpcdl, {parallel.TOGETHER}"])
-        rows.append(["Speed that 2 ranks keep with allreduce", f"{kept[0]:.1%}", "without it", _ratio(kept), n])
+        for batch, trained in found["parallel"]["trained"].items():
+            kept, n = parallel.kept(trained), len(trained[parallel.TOGETHER])
+            what = f"Speed that 2 ranks keep, {batch} images a rank and step"
+            rows.append([what, f"{kept[0]:.1%}", "2 programs, each alone", _ratio(kept), n])
     return table(["", "hpcdl", "beside", "ratio", "n"], rows) if rows else ""
 
 

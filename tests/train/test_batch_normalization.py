@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hpcdl.train.batch_normalization import fuse
+from hpcdl.train.layers.faster import use_faster_layers
 
 INPUTS = np.random.default_rng(1).normal(2, 3, (8, 5, 4, 6)).astype(np.float32)
 
@@ -16,7 +16,7 @@ def normalizing(inputs, policy, **arguments):
     layer = keras.layers.BatchNormalization(momentum=0.6, dtype=keras.DTypePolicy(policy), **arguments)
     theirs = keras.Model(images, layer(images))
     ours = keras.models.clone_model(theirs)
-    fuse(ours)
+    use_faster_layers(ours)
     for model in (theirs, ours):
         chance = np.random.default_rng(2)
         model.set_weights([chance.uniform(0.5, 2, weight.shape) for weight in model.get_weights()])

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from hpcdl.train.gathered_dense import gather_dense
+from hpcdl.train.layers.gathered_dense import gather_dense
 from hpcdl.train.world import World
 
 LARGE, SMALL = "large/kernel", "small/kernel"

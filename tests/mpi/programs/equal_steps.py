@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hpcdl.train import gathered_dense, horovod, trainer
+from hpcdl.train import horovod, trainer
 from hpcdl.train.data import load_dataset
 from hpcdl.train.data.stream import Stream
 from hpcdl.train.ema import WeightAverage, averaged
+from hpcdl.train.layers import gathered_dense
 from hpcdl.train.world import world
 from hpcdl.training import Training
 
@@ -23,7 +24,7 @@ STEPS = 6
 output, global_batch = sys.argv[1], int(sys.argv[2])
 us = world()
 if "alone" in sys.argv:
-    horovod.allreduce_gradients = lambda gradients, wire=None: gradients
+    horovod.allreduce_gradients = lambda gradients, *more: gradients
     gathered_dense.gather = lambda rows, name: tf.concat([rows] * us.size, axis=0)
 
 data = load_dataset("digits")

@@ -10,12 +10,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from hpcdl.train.layers.stand_in import stands_in_for
+
 DTYPES = (tf.float32, tf.bfloat16)
 """Activations that the kernel takes on a CPU and on a GPU; there it takes float16 too, which the CPU does not."""
 LEAST_EPSILON = 1.001e-5
 """cuDNN takes no smaller one."""
 
 
+@stands_in_for(keras.layers.BatchNormalization)
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """keras.layers.BatchNormalization; where the kernel cannot do what is asked for, Keras's own code does."""
 
@@ -42,15 +45,3 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             self.moving_mean.assign(self.momentum * self.moving_mean + (1 - self.momentum) * mean)
             self.moving_variance.assign(self.momentum * self.moving_variance + (1 - self.momentum) * variance)
         return outputs
-
-
-FusedBatchNormalization.__name__ = keras.layers.BatchNormalization.__name__
-FusedBatchNormalization.__module__ = keras.layers.BatchNormalization.__module__
-
-
-def fuse(model: Any) -> None:
-    """Let all batch normalisations of a Keras model use the kernel, whoever made the network. Models that are saved
-    hold Keras's own layer."""
-    for layer in model._flatten_layers():
-        if type(layer) is keras.layers.BatchNormalization:
-            layer.__class__ = FusedBatchNormalization

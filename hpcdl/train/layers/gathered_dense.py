@@ -15,9 +15,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from hpcdl.train.layers.stand_in import stands_in_for
 from hpcdl.train.world import World, world
 
 
+@stands_in_for(keras.layers.Dense)
 class GatheredDense(keras.layers.Dense):
     """keras.layers.Dense that gives its kernel the gradient of the mean loss over all ranks."""
 
@@ -30,16 +32,11 @@ class GatheredDense(keras.layers.Dense):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-GatheredDense.__name__ = keras.layers.Dense.__name__
-GatheredDense.__module__ = keras.layers.Dense.__module__
-
-
 def gather_dense(model: Any, us: World, batch_size: int) -> frozenset[str]:
     """Let those dense layers of a functional model that gain by it gather what their kernels' gradients are made of.
 
     An allreduce moves a kernel's gradient about twice. Layers gain whose inputs and outputs for the images of all ranks
-    are no more numbers than the kernel: half of that, which pays for the longer product. Models that are saved hold
-    Keras's own layer.
+    are no more numbers than the kernel: half of that, which pays for the longer product.
 
     Args:
         batch_size: images of a rank and step.
