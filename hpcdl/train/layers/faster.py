@@ -5,11 +5,11 @@ from typing import Any
 import keras
 
 from hpcdl.train.layers.batch_normalization import FusedBatchNormalization
-from hpcdl.train.layers.pointwise import PointwiseConv2D
+from hpcdl.train.layers.convolution import ConvolutionByProducts
 
 FASTER: dict[type[Any], type[Any]] = {
     keras.layers.BatchNormalization: FusedBatchNormalization,
-    keras.layers.Conv2D: PointwiseConv2D,
+    keras.layers.Conv2D: ConvolutionByProducts,
 }
 """By the layer of Keras that they stand in for."""
 
