@@ -62,6 +62,7 @@ def summary(folder: Path, seed: int, wall_s: float) -> dict[str, Any]:
         "epochs": begin["epochs"],
         "seed": seed,
         "test_accuracy": test["test_accuracy"],
+        "test_mirrored_accuracy": test.get("test_mirrored_accuracy"),
         "train_s": round(end["train_s"], 1),
         "wall_s": round(wall_s, 1),
         "train_s_to_90_percent": round(end["train_s"], 1) if reached else None,
@@ -91,10 +92,14 @@ def described(rows: list[dict[str, Any]]) -> str:
         quiet = [row for row in mine if not row["loaded"]] or mine
         note = "" if not quiet[0]["loaded"] else " (machine busy: upper bounds)"
         median = {key: statistics.median(row[key] for row in quiet) for key in ("train_s", "wall_s", "images_per_s")}
+        mirrored = [row["test_mirrored_accuracy"] for row in mine if row.get("test_mirrored_accuracy")]
+        both = f"{statistics.mean(mirrored):.4f}" if mirrored else ""
         spread = f"{statistics.mean(accuracies):.4f} ({min(accuracies):.4f} to {max(accuracies):.4f}), n={len(mine)}"
         times = f"{median['train_s']:.0f} s, {median['wall_s']:.0f} s{note}"
-        lines.append([job, f"{mine[0]['parameters']:,}", mine[0]["epochs"], spread, times, median["images_per_s"]])
-    return table(["job", "parameters", "epochs", "test accuracy", "training, hpcdl run", "images/s"], lines)
+        size, rate = f"{mine[0]['parameters']:,}", median["images_per_s"]
+        lines.append([job, size, mine[0]["epochs"], spread, both, times, rate])
+    heads = ["job", "parameters", "epochs", "test accuracy", "with mirrored images", "training, hpcdl run", "images/s"]
+    return table(heads, lines)
 
 
 def section(rows: list[dict[str, Any]]) -> str:
