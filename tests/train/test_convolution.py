@@ -67,3 +67,14 @@ def test_the_products_are_the_gradient_of_the_convolution(shape, filters, kernel
 def test_other_convolutions_are_left_to_keras(shape, policy, arguments):
     _, operations = step_of(shape, policy, **arguments)
     assert "MatMul" not in operations
+
+
+def test_a_saved_model_holds_keras_own_layer(tmp_path):
+    images = keras.Input((4, 4, 3))
+    model = keras.Model(images, keras.layers.Conv2D(2, 1)(images))
+    use_faster_layers(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.layers[1]) is keras.layers.Conv2D
+    inputs = tf.ones((1, 4, 4, 3))
+    assert (loaded(inputs) == model(inputs)).numpy().all()

@@ -116,7 +116,7 @@ RECIPES = {
     },
     "trainer_adam_allreduce": {
         "optimizer": {"name": "adam", "learning_rate": 0.001, "epsilon": 1e-3},
-        "horovod": {"gather_dense": False},
+        "horovod": {"gather_dense": False, "bucket_mib": 0.01},
     },
     "trainer_adam": {"optimizer": {"name": "adam", "learning_rate": 0.001, "epsilon": 1e-3}},
     "trainer_wire": {
