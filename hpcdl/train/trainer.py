@@ -220,7 +220,10 @@ def compile_steps(model: HorovodModel, data: Dataset, training: Training, us: Wo
     first, total = us.rank * training.batch_size, us.size * training.batch_size
     _, steps = divide(training, data, us)
 
-    def one_step(batch: Any, indices: Any, step: Any) -> Any:
+    # A function of its own, not written into the loop: in a graph with a cycle TensorFlow hands operations to oneDNN in
+    # an order of chance, and may leave the pooling's gradient to a kernel many times slower (docs/profile.md).
+    @tf.function(autograph=False, experimental_attributes={"_noinline": True})
+    def one_step(batch: Any, indices: Any, step: Any) -> None:
         seed, targets = tf.stack([training.seed, step]), tf.gather(labels, indices)
         targets = tf.one_hot(targets, data.num_classes) if classes else tf.cast(targets, tf.float32)
         both_sides = training.augment.flip == "alternate"
