@@ -9,8 +9,8 @@ WAYS = {
     **dict.fromkeys(["functional", "sequential", "micro_batches", "optimizer", "optimizer_adam"], 1e-6),
     **dict.fromkeys(["trainer", "trainer_lars", "trainer_lamb", "streamed"], 1e-6),
     **dict.fromkeys(["trainer_adam", "trainer_adam_allreduce"], 1e-6),
-    # Borders and cut-outs are flat: in a pooling over values that are equal but for the last bit, which differs with the
-    # size of a batch, another one may be the largest. It moved 204 weights of the convolutions, by up to 5e-5.
+    # Borders and cut-outs are flat: in a pooling over values that are equal but for the last bit, which the size of a
+    # batch decides, another one may be the largest. It moved 204 weights of the convolutions, by up to 5e-5.
     "trainer_images": 2e-4,
     "trainer_wire": 3e-4,  # gradients that are rounded to float16 lead a little elsewhere
 }
