@@ -184,6 +184,10 @@ class Normalization(Section):
         return self
 
 
+BUCKET_MIB = 32
+"""Gradients that travel together, a compromise between few messages and an early start; DDP of PyTorch takes 25 MiB."""
+
+
 class Communication(Section):
     """How Horovod moves the gradients. A variable HOROVOD_... of the environment comes before what stands here."""
 
@@ -193,7 +197,7 @@ class Communication(Section):
     """Size of the buffer in which small gradients travel together, in MiB; left out: Horovod's own, 128."""
     cycle_time_ms: Annotated[float, Field(gt=0)] | None = None
     """Time between two looks for finished gradients, in milliseconds; left out: Horovod's own, 1."""
-    bucket_mib: Annotated[float, Field(gt=0)] = 32
+    bucket_mib: Annotated[float, Field(gt=0)] = BUCKET_MIB
     """Gradients travel in buckets of so many MiB, beside the backward pass that makes the next ones."""
     gather_dense: bool = True
     """Do not move the gradients of large dense kernels, but the inputs and output gradients of which they are products,

@@ -70,7 +70,7 @@ def predict(
     training = job.training
     wire = training.horovod
     gradient_bytes = work.parameters * BYTES[wire.wire]
-    buffer = min(wire.bucket_mib, wire.fusion_threshold_mib or BUFFER_MIB) * 2**20
+    buffer = (wire.fusion_threshold_mib or BUFFER_MIB) * 2**20
     step = Step(
         training.batch_size / one_rank.images_per_s,
         gradient_bytes,

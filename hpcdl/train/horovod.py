@@ -17,10 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hpcdl.train.communication import MIB
 from hpcdl.train.world import WorldError, world
+from hpcdl.training import BUCKET_MIB
 
-BUCKET_BYTES = 32 * 1024 * 1024
-"""Gradients that travel together, a compromise between few messages and an early start; DDP of PyTorch takes 25 MiB."""
+BUCKET_BYTES = round(BUCKET_MIB * MIB)
 HASH_BYTES = 16
 SEED_STRIDE = 1_000_003
 """Distance between the dropout seeds of two ranks: a prime, so that seeds of neighbouring runs do not meet."""
@@ -172,11 +173,10 @@ class _InStep:
                 loss, sample_weight=stop - start
             )
             model.compute_metrics(x_part, y_part, prediction, sample_weight=weight_part)
-        alone = [
-            None if v.path in self.gathered else gradient for v, gradient in zip(variables, gradients, strict=True)
-        ]
-        means = allreduce_gradients(alone, self.wire)
-        gradients = [own if mean is None else mean for own, mean in zip(gradients, means, strict=True)]
+        of_this_rank = {i: gradients[i] for i, v in enumerate(variables) if v.path not in self.gathered}
+        means = allreduce_gradients([*of_this_rank.values()], self.wire, self.bucket_bytes)
+        for index, mean in zip(of_this_rank, means, strict=True):
+            gradients[index] = mean
         model.optimizer.apply(gradients, variables)
         if self.average is not None:
             self.average.update(model.optimizer.iterations)

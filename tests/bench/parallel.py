@@ -13,8 +13,7 @@ from trainings import Trained, by_hpcdl, by_hpcdl_apart, figures, lecture_task
 TITLE = "What data-parallelism costs"
 TOGETHER, APART = "2 ranks that share their gradients", "2 programs at once, each alone"
 BATCHES = (64, 128)
-"""Images of a rank and step, those of jobs/mnist.yaml and of jobs/mnist_fast.yaml: what is exchanged in a step is the
-same for both."""
+"""Images of a rank and step, those of jobs/mnist.yaml and of jobs/mnist_fast.yaml."""
 ROUNDS = 4
 
 
