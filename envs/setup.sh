@@ -79,7 +79,8 @@ print(os.path.realpath(sys._base_executable), platform.python_version(), f"cp{sy
     wheels=${XDG_CACHE_HOME:-$HOME/.cache}/hpcdl/wheels/$key
     # An environment of another kind is made anew; new versions or new metadata only need pip again.
     kind="$key $python $VENV $root"
-    inputs=$(cat "$here/setup.sh" "$here/checks.sh" "$here/horovod.sh" "$here/constraints.txt" "$root/setup.cfg" "$root/pyproject.toml" | short_hash)
+    inputs=$(cat "$here/setup.sh" "$here/checks.sh" "$here/horovod.sh" "$here/constraints.txt" "$root/setup.cfg" "$root/pyproject.toml" \
+        "$root/hpcdl/train/kernels/kernels.cc" | short_hash)
 }
 
 is_current() { [[ $(marked kind) == "$kind" && $(marked inputs) == "$inputs" ]] && "$VENV/bin/python" -c '' 2>/dev/null; }
@@ -108,6 +109,10 @@ install_packages() {
 
 install_wheel() { # install_wheel NAME: its dependencies are there already
     pip install --force-reinstall --no-deps "$(cached_wheel "$1")"
+}
+
+compile_kernels() { # A machine that has Horovod's wheel and no compiler can train without them.
+    "$VENV/bin/python" -m hpcdl.train.kernels.compile || touch "$build/no-kernels"
 }
 
 horovod_loads() { # In a process of its own: a wheel that does not fit may crash.
@@ -203,6 +208,10 @@ fi
 if [[ -n $compile ]]; then
     step "Compile Horovod $HOROVOD (a minute or two)" build_horovod
     step "Install Horovod" install_wheel horovod
+fi
+step "Compile hpcdl's kernels" compile_kernels
+if [[ -e $build/no-kernels ]]; then
+    echo "  not compiled, which takes a C++17 compiler (CXX): batch normalisation and ReLU are slower on cores"
 fi
 write_mark "kind=$kind" "inputs=$inputs"
 rm -f "$log"

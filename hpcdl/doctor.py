@@ -50,6 +50,9 @@ def judge_trainer(report: dict[str, Any] | None, why_not: str) -> list[Check]:
         checks.append(_judge_backend(report["keras_backend"]))
     if "horovod" in report:
         checks.append(_judge_horovod(report["horovod"], report.get("gpus", [])))
+    if "kernels" in report:
+        found = "compiled" if report["kernels"] else f"TensorFlow's alone, slower on cores (with a compiler: {SETUP})"
+        checks.append(Check("kernels", found))
     if "gpus" in report:
         checks.append(_judge_gpus(report["gpus"], report["cuda_built"]))
     return checks

@@ -21,6 +21,7 @@ TRAINER = {
     },
     "keras_backend": "tensorflow",
     "horovod": {"mpi": True, "nccl": False},
+    "kernels": True,
     "gpus": [],
     "cuda_built": False,
 }

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 # All that envs/setup.sh itself needs of a machine; compilers, MPI and Python come on top where a test says so.
 TOOLS = (
     "bash awk basename cat chmod cp cut date df dirname env find flock getconf grep head ls mkdir mktemp mv nproc "
-    "readlink rm rmdir sed sha256sum sleep sort tail tar tr uname"
+    "readlink rm rmdir sed sha256sum sleep sort tail tar touch tr uname"
 ).split()
 
 # Notes each call in $CALLS, then acts: `-m venv` makes an environment of the stand-in itself.
@@ -44,6 +44,7 @@ case "$*" in
         rmdir "$CALLS.busy"
         if [[ -n ${FAIL_WITH:-} ]]; then echo "$FAIL_WITH" >&2; exit 1; fi
         ;;
+    "-m hpcdl.train.kernels.compile") exit "${KERNELS_STATUS:-0}" ;;
 esac
 """
 
@@ -80,6 +81,9 @@ class Machine:
         shutil.copytree(ROOT / "envs", self.checkout / "envs")
         for name in ("setup.cfg", "pyproject.toml"):
             shutil.copy(ROOT / name, self.checkout)
+        kernels = Path("hpcdl/train/kernels/kernels.cc")
+        (self.checkout / kernels).parent.mkdir(parents=True)
+        shutil.copy(ROOT / kernels, self.checkout / kernels)
         self.venv = self.checkout / ".venv"
         self.calls = folder / "calls"
         self.calls.touch()
@@ -317,6 +321,13 @@ class TestTheFlow:
         # In processor time, which a busy machine stretches less than the time on the clock.
         assert after.children_user + after.children_system - before.children_user - before.children_system < 1
         assert machine.plan()["venv"].endswith("(up to date)")
+
+    def test_kernels_that_cannot_be_compiled_are_no_fault(self, machine):
+        machine.cache_wheel()
+        done = machine.setup(KERNELS_STATUS="1")
+        assert done.returncode == 0, done.stderr
+        assert "not compiled, which takes a C++17 compiler (CXX)" in done.stdout
+        assert "Ready after" in done.stdout
 
     def test_the_choices_are_remembered(self, machine):
         machine.add("mpicc", "mpicxx", "mpirun")

@@ -22,8 +22,8 @@ def trainer() -> dict[str, Any]:
 
     Returns:
         packages: {name: {version, file, error}}, the error as text where the import failed.
-        keras_backend, cuda_built, gpus (list of device names), horovod ({mpi, nccl} it was compiled with);
-        what could not be had is missing.
+        keras_backend, cuda_built, kernels (whether hpcdl's own are compiled), gpus (list of device names), horovod
+        ({mpi, nccl} it was compiled with); what could not be had is missing.
         libmpi: the paths of the MPI libraries that are loaded now.
     """
     packages = {name: _import(name) for name in ("tensorflow", "keras", "horovod")}
@@ -33,6 +33,7 @@ def trainer() -> dict[str, Any]:
     if not packages["tensorflow"]["error"]:
         tf = importlib.import_module("tensorflow")
         report["cuda_built"] = tf.test.is_built_with_cuda()
+        report["kernels"] = importlib.import_module("hpcdl.train.kernels.operations").compiled_here()
         report["gpus"] = [device.name for device in tf.config.list_physical_devices("GPU")]
     if not packages["horovod"]["error"]:
         hvd = importlib.import_module("horovod.tensorflow")
