@@ -1,5 +1,6 @@
 """The compiled kernels against the formulas in float64, and the layers that use them against Keras's own."""
 
+import math
 import os
 import subprocess
 import sys
@@ -28,6 +29,12 @@ def chance(shape, dtype, seed, mean=0.0):
     return tensor, np.array(tf.cast(tensor, tf.float64))
 
 
+def gelu(x):
+    """Values and slopes."""
+    below = np.vectorize(math.erfc)(-x / math.sqrt(2)) / 2
+    return x * below, below + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
 def near(found, wanted, dtype, scale=1.0):
     """Check an activation: float32 to its last bits, bfloat16 to half a unit of its 8."""
     relative = 1e-5 if dtype == tf.float32 else 2**-8
@@ -35,18 +42,18 @@ def near(found, wanted, dtype, scale=1.0):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("activation", ["linear", "relu", "gelu"])
 @pytest.mark.parametrize(
     "shape", [(2, 1), (700, 3), (5, 7, 16), (33, 17), (3, 50, 50, 64), (31, 80), (2, 9, 9, 1030), (1, 40000)]
 )
-def test_batch_normalisation(shape, relu, dtype):
+def test_batch_normalisation(shape, activation, dtype):
     x_tensor, x = chance(shape, dtype, 1, mean=3)
     dy_tensor, dy = chance(shape, dtype, 2)
     scale_tensor, scale = chance(shape[-1:], tf.float32, 3)
     offset_tensor, offset = chance(shape[-1:], tf.float32, 4)
     with tf.GradientTape() as tape:
         tape.watch([x_tensor, scale_tensor, offset_tensor])
-        y, mean, variance = operations.batch_normalization(x_tensor, scale_tensor, offset_tensor, EPSILON, relu)
+        y, mean, variance = operations.batch_normalization(x_tensor, scale_tensor, offset_tensor, EPSILON, activation)
     dx, dscale, doffset = tape.gradient(y, [x_tensor, scale_tensor, offset_tensor], output_gradients=dy_tensor)
 
     axes = tuple(range(x.ndim - 1))
@@ -57,9 +64,15 @@ def test_batch_normalisation(shape, relu, dtype):
     normal = (x - wanted_mean) * inverse
     outputs = normal * scale + offset
     size = np.abs(inverse * scale).max() * 10  # cancelling terms leave an error of their size
-    near(y, np.maximum(outputs, 0) if relu else outputs, dtype, size)
-    if relu:
+    if activation == "relu":
+        near(y, np.maximum(outputs, 0), dtype, size)
         dy = np.where(np.array(tf.cast(y, tf.float64)) > 0, dy, 0)  # in float64 the sign of some is another
+    elif activation == "gelu":
+        wanted, slope = gelu(outputs)
+        near(y, wanted, dtype, size)
+        dy *= slope
+    else:
+        near(y, outputs, dtype, size)
     # Ioffe, Szegedy 2015, section 3
     near(dx, scale * inverse * (dy - dy.mean(axes) - normal * (dy * normal).mean(axes)), dtype, size)
     np.testing.assert_allclose(doffset, dy.sum(axes), rtol=1e-4, atol=1e-3)
@@ -68,14 +81,15 @@ def test_batch_normalisation(shape, relu, dtype):
 
 def test_a_mean_far_from_zero_does_not_spoil_the_variance():
     x = 3000 + np.random.default_rng(1).normal(size=(50000, 4)).astype(np.float32)
-    _, _, variance = operations.batch_normalization(x, tf.ones(4), tf.zeros(4), EPSILON, False)
+    _, _, variance = operations.batch_normalization(x, tf.ones(4), tf.zeros(4), EPSILON)
     np.testing.assert_allclose(variance, x.astype(np.float64).var(0), rtol=1e-3)  # by squares alone it is wrong by half
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_batch_normalisation_lets_a_nan_be_seen(dtype):
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_batch_normalisation_lets_a_nan_be_seen(activation, dtype):
     x = tf.cast(tf.where(tf.range(40) == 7, -np.nan, tf.random.stateless_normal([40], [1, 2])), dtype)[:, None]
-    y, mean, _ = operations.batch_normalization(x, tf.ones(1), tf.zeros(1), EPSILON, True)
+    y, mean, _ = operations.batch_normalization(x, tf.ones(1), tf.zeros(1), EPSILON, activation)
     assert np.isnan(mean)
     assert np.isnan(np.array(tf.cast(y, tf.float32))).all()
 
@@ -83,7 +97,7 @@ def test_batch_normalisation_lets_a_nan_be_seen(dtype):
 @pytest.mark.parametrize("fault", [tf.zeros((0, 4)), tf.zeros((3, 5)), tf.zeros((4,))])
 def test_batch_normalisation_refuses_what_it_cannot_do(fault):
     with pytest.raises(tf.errors.InvalidArgumentError, match="no values, or of other channels"):
-        operations.batch_normalization(fault, tf.ones(4), tf.ones(4), EPSILON, False)
+        operations.batch_normalization(fault, tf.ones(4), tf.ones(4), EPSILON)
 
 
 SPECIAL = [0.0, -0.0, 1.2e-38, -1.2e-38, np.inf, -np.inf, 3.4e38, -3.4e38, np.nan, -np.nan, 1.0, -1.0]
@@ -105,6 +119,25 @@ def test_relu_and_its_gradient(size, dtype):
     np.testing.assert_array_equal(
         np.array(tf.cast(dx, tf.float32))[positive], np.array(tf.cast(dy, tf.float32))[positive]
     )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_gelu_and_its_gradient(sign, dtype):
+    x = tf.cast(sign * np.concatenate([[0, 1e-30, 13.9, 14.1, 100, 1e30], np.linspace(0, 15, 99_991)]), dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = operations.gelu(x)
+    dx = tape.gradient(y, x)
+    with np.errstate(over="ignore"):
+        values, slopes = gelu(np.array(tf.cast(x, tf.float64)))
+    near(y, values, dtype)
+    near(dx, slopes, dtype)
+
+
+def test_gelu_of_the_infinite():
+    y = operations.gelu(tf.constant([np.inf, -np.inf, np.nan]))
+    np.testing.assert_array_equal(y, [np.inf, 0, np.nan])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -143,7 +176,7 @@ def test_the_number_of_threads_does_not_change_a_bit():
         x = tf.random.stateless_normal((64, 40, 40, 48), [1, 2])
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y, mean, variance = operations.batch_normalization(x, tf.ones(48), tf.zeros(48), 1e-3, True)
+            y, mean, variance = operations.batch_normalization(x, tf.ones(48), tf.zeros(48), 1e-3, "gelu")
         for found in (y, mean, variance, tape.gradient(y, x, output_gradients=tf.sin(x))):
             print(hash(found.numpy().tobytes()))
     """
@@ -214,6 +247,12 @@ def residual(images):
     return layers.ReLU()(layers.Add()([x, layers.BatchNormalization()(y)]))
 
 
+def gaussian(images):
+    """A GELU behind a convolution with bias, and one behind a normalisation."""
+    x = layers.Activation("gelu")(layers.Conv2D(8, 3)(images))
+    return layers.Activation("gelu")(layers.BatchNormalization()(x))
+
+
 def twice(images):
     """Outputs of a normalisation and of a sum that somebody else takes too, before their ReLU."""
     normal = layers.BatchNormalization()(images)
@@ -251,8 +290,8 @@ def normalised_elsewhere(images):
     return layers.ReLU()(layers.BatchNormalization()(flat))
 
 
-NETWORKS = {residual: 3, twice: 0, shared: 0, other_rectifiers: 0, within: 1, normalised_elsewhere: 2}
-"""How many ReLUs the layer before them does."""
+NETWORKS = {residual: 3, gaussian: 1, twice: 0, shared: 0, other_rectifiers: 0, within: 1, normalised_elsewhere: 2}
+"""How many activations the layer before them does."""
 
 
 def two_models(network, policy):
@@ -291,7 +330,7 @@ def all_of_it(model, inputs):
 def test_a_network_computes_what_keras_computes(network, kernels, monkeypatch):
     monkeypatch.setattr(operations, "available", lambda: kernels)
     theirs, ours = two_models(network, "float32")
-    joined = sum(getattr(layer, "done_before", False) for layer in ours._flatten_layers())
+    joined = sum(getattr(layer, "kind", None) == "linear" for layer in ours._flatten_layers())
     assert joined == NETWORKS[network]
     inputs = tf.random.stateless_normal((4, 6, 6, 3), [1, 2])
     for found, wanted in zip(all_of_it(ours, inputs), all_of_it(theirs, inputs), strict=True):
@@ -323,6 +362,6 @@ def test_the_saved_model_has_keras_own_layers(tmp_path):
     ours.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert {type(layer).__module__.partition(".")[0] for layer in loaded.layers} == {"keras"}
-    assert not any(hasattr(layer, "done_before") or hasattr(layer, "rectifies") for layer in loaded.layers)
+    assert not any(hasattr(layer, "kind") for layer in loaded.layers)
     inputs = tf.random.stateless_normal((4, 6, 6, 3), [1, 2])
     np.testing.assert_allclose(loaded(inputs), ours(inputs), rtol=1e-5, atol=1e-5)

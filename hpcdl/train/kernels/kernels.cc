@@ -1,5 +1,5 @@
-// Operations for TensorFlow on cores that pass over the memory once where TensorFlow's own pass two or three times:
-// batch normalisation with the ReLU behind it, a sum with the ReLU behind it, ReLU, and their gradients.
+// Operations for TensorFlow on cores that pass over the memory once where TensorFlow's own pass several times: batch
+// normalisation with the activation behind it, a sum with the ReLU behind it, ReLU, GELU, and their gradients.
 //
 // Activations are bfloat16 or float32, channels last: (rows, channels). Everything is computed in float32, sums over
 // blocks of rows that fit into a cache, and over the blocks in double, in the same order for any number of threads.
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,33 @@ INLINE Bfloat16 Rectify(Bfloat16 value) {
   return {uint16_t(value.bits & (uint16_t(negative) - 1))};
 }
 
+// exp(-half) for half >= 0, to 1e-7 of it, 0 where that is smaller than float's normal numbers; a NaN stays one.
+INLINE float ExpOfMinus(float half) {
+  float power = half * -1.44269504f;  // of 2
+  power = power < -126 ? -126 : power;
+  float whole = (power + 12582912.f) - 12582912.f;  // rounded: 1.5 * 2^23 leaves no place for a fraction
+  float rest = (power - whole) * 0.69314718f;       // of e, at most ln(2) / 2
+  float series = 1 / 24.f + rest * (1 / 120.f + rest * (1 / 720.f));
+  series = 1 + rest * (1 + rest * (1 / 2.f + rest * (1 / 6.f + rest * series)));
+  int32_t bits = (int32_t(whole) + 127) << 23;
+  float scale;
+  std::memcpy(&scale, &bits, sizeof scale);
+  return half > 87 ? 0 : series * scale;
+}
+
+struct Normal {  // the standard normal distribution
+  float below, density;
+};
+INLINE Normal NormalAt(float z) {
+  constexpr float kHalf = 0.5f, kInverseRoot = 0.39894228f;  // 1 / sqrt(2 pi)
+  float exponential = ExpOfMinus(z * z * kHalf);
+  // Abramowitz, Stegun, Handbook of Mathematical Functions, 7.1.26: the error of erf is below 1.5e-7.
+  float t = 1 / (1 + 0.3275911f * 0.70710678f * std::fabs(z));
+  float series = t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
+  float tail = kHalf * series * exponential;
+  return {z < 0 ? tail : 1 - tail, kInverseRoot * exponential};
+}
+
 INLINE float WherePositive(float gradient, float output) { return output > 0 ? gradient : 0; }
 INLINE Bfloat16 WherePositive(Bfloat16 gradient, Bfloat16 output) {
   return {uint16_t(gradient.bits & -uint16_t(int16_t(output.bits) > 0))};
@@ -103,30 +131,40 @@ struct Line {
   const float *slope, *shift;
 };
 
-template <bool kRelu, typename T>
+struct Linear {
+  static INLINE float Of(float z) { return z; }
+  static INLINE float Slope(float) { return 1; }
+};
+struct Rectifier {
+  static INLINE float Of(float z) { return Rectify(z); }
+  static INLINE float Slope(float z) { return z > 0 ? 1 : 0; }
+};
+struct GaussianErrorLinear {
+  static INLINE float Of(float z) { return z < -14 ? 0 : z * NormalAt(z).below; }  // without it -inf would become a NaN
+  static INLINE float Slope(float z) {
+    Normal normal = NormalAt(z);
+    return std::fabs(z) > 14 ? z > 0 : normal.below + z * normal.density;
+  }
+};
+
+template <typename Activation, typename T>
 INLINE void OutputsOf(const T* x, int64_t rows, int64_t channels, Line line, T* y) {
   for (int64_t row = 0; row < rows; row++, x += channels, y += channels)
     IN_ANY_ORDER for (int64_t c = 0; c < channels; c++) {
       float value = Load(x[c]) * line.slope[c] + line.shift[c];
-      Store(kRelu ? Rectify(value) : value, y + c);
+      Store(Activation::Of(value), y + c);
     }
 }
 
-// The gradient of the line's outputs; behind a ReLU it is 0 where they are not positive.
-template <bool kRelu>
-INLINE float Behind(float gradient, float x, float slope, float shift) {
-  return !kRelu || x * slope + shift > 0 ? gradient : 0;
-}
-
-// The sums of the gradient, and of the gradient times the deviation of x from its mean.
-template <int kChannels, bool kRelu, typename T>
-INLINE void SumsOfStrip(const T* dy, const T* x, int64_t rows, int64_t stride, Line line, const float* mean, float* sums,
-                        float* products) {
+// The sums of the gradient behind the line, and of that gradient times the deviation of x from its mean.
+template <typename Activation, int kChannels, typename T>
+INLINE void SumsOfStrip(const T* dy, const T* x, int64_t rows, int64_t stride, Line line, const float* mean,
+                        float* sums, float* products) {
   float sum[kChannels] = {}, product[kChannels] = {};
   for (int64_t row = 0; row < rows; row++)
     for (int c = 0; c < kChannels; c++) {
       float value = Load(x[row * stride + c]);
-      float gradient = Behind<kRelu>(Load(dy[row * stride + c]), value, line.slope[c], line.shift[c]);
+      float gradient = Load(dy[row * stride + c]) * Activation::Slope(value * line.slope[c] + line.shift[c]);
       sum[c] += gradient;
       product[c] += gradient * (value - mean[c]);
     }
@@ -134,49 +172,58 @@ INLINE void SumsOfStrip(const T* dy, const T* x, int64_t rows, int64_t stride, L
   std::copy_n(product, kChannels, products);
 }
 
-template <bool kRelu, typename T>
+template <typename Activation, typename T>
 INLINE void SumsOf(const T* dy, const T* x, int64_t rows, int64_t channels, Line line, const float* mean, float* sums,
                    float* products) {
   constexpr int64_t kWidth = kWide / 2;  // two sums each
   int64_t c = 0;
   auto rest = [&] { return Line{line.slope + c, line.shift + c}; };
   for (; c + kWidth <= channels; c += kWidth)
-    SumsOfStrip<kWidth, kRelu>(dy + c, x + c, rows, channels, rest(), mean + c, sums + c, products + c);
+    SumsOfStrip<Activation, kWidth>(dy + c, x + c, rows, channels, rest(), mean + c, sums + c, products + c);
   for (; c + kNarrow <= channels; c += kNarrow)
-    SumsOfStrip<kNarrow, kRelu>(dy + c, x + c, rows, channels, rest(), mean + c, sums + c, products + c);
+    SumsOfStrip<Activation, kNarrow>(dy + c, x + c, rows, channels, rest(), mean + c, sums + c, products + c);
   for (; c < channels; c++)
-    SumsOfStrip<1, kRelu>(dy + c, x + c, rows, channels, rest(), mean + c, sums + c, products + c);
+    SumsOfStrip<Activation, 1>(dy + c, x + c, rows, channels, rest(), mean + c, sums + c, products + c);
 }
 
 // dx = slope * dy + of_x * x + constant
-template <bool kRelu, typename T>
+template <typename Activation, typename T>
 INLINE void InputGradientsOf(const T* dy, const T* x, int64_t rows, int64_t channels, Line line, const float* of_x,
                              const float* constant, T* dx) {
   for (int64_t row = 0; row < rows; row++, dy += channels, x += channels, dx += channels)
     IN_ANY_ORDER for (int64_t c = 0; c < channels; c++) {
       float value = Load(x[c]);
-      float gradient = Behind<kRelu>(Load(dy[c]), value, line.slope[c], line.shift[c]);
+      float gradient = Load(dy[c]) * Activation::Slope(value * line.slope[c] + line.shift[c]);
       Store(line.slope[c] * gradient + of_x[c] * value + constant[c], dx + c);
     }
 }
 
+enum class Kind { kLinear, kRelu, kGelu };
+
 // GCC makes no version for each processor of a template: these are the loops for both types.
+#define BY_KIND(CALL)                                                                                                 \
+  switch (kind) {                                                                                                     \
+    case Kind::kLinear: return CALL(Linear);                                                                          \
+    case Kind::kRelu: return CALL(Rectifier);                                                                         \
+    case Kind::kGelu: return CALL(GaussianErrorLinear);                                                               \
+  }
+#define OUTPUTS(A) OutputsOf<A>(x, rows, channels, line, y)
+#define SUMS(A) SumsOf<A>(dy, x, rows, channels, line, mean, sums, products)
+#define INPUT_GRADIENTS(A) InputGradientsOf<A>(dy, x, rows, channels, line, of_x, constant, dx)
 #define LOOPS(T)                                                                                                      \
   FOR_EACH_PROCESSOR void Moments(const T* x, int64_t rows, int64_t channels, float* mean, float* squares) {          \
     MomentsOf(x, rows, channels, mean, squares);                                                                      \
   }                                                                                                                   \
-  FOR_EACH_PROCESSOR void Outputs(bool relu, const T* x, int64_t rows, int64_t channels, Line line, T* y) {           \
-    relu ? OutputsOf<true>(x, rows, channels, line, y) : OutputsOf<false>(x, rows, channels, line, y);                \
+  FOR_EACH_PROCESSOR void Outputs(Kind kind, const T* x, int64_t rows, int64_t channels, Line line, T* y) {           \
+    BY_KIND(OUTPUTS)                                                                                                  \
   }                                                                                                                   \
-  FOR_EACH_PROCESSOR void Sums(bool relu, const T* dy, const T* x, int64_t rows, int64_t channels, Line line,         \
+  FOR_EACH_PROCESSOR void Sums(Kind kind, const T* dy, const T* x, int64_t rows, int64_t channels, Line line,         \
                                const float* mean, float* sums, float* products) {                                     \
-    relu ? SumsOf<true>(dy, x, rows, channels, line, mean, sums, products)                                            \
-         : SumsOf<false>(dy, x, rows, channels, line, mean, sums, products);                                          \
+    BY_KIND(SUMS)                                                                                                     \
   }                                                                                                                   \
-  FOR_EACH_PROCESSOR void InputGradients(bool relu, const T* dy, const T* x, int64_t rows, int64_t channels,          \
+  FOR_EACH_PROCESSOR void InputGradients(Kind kind, const T* dy, const T* x, int64_t rows, int64_t channels,          \
                                          Line line, const float* of_x, const float* constant, T* dx) {                \
-    relu ? InputGradientsOf<true>(dy, x, rows, channels, line, of_x, constant, dx)                                    \
-         : InputGradientsOf<false>(dy, x, rows, channels, line, of_x, constant, dx);                                  \
+    BY_KIND(INPUT_GRADIENTS)                                                                                          \
   }                                                                                                                   \
   FOR_EACH_PROCESSOR void Rectified(const T* x, int64_t size, T* y) {                                                 \
     IN_ANY_ORDER for (int64_t i = 0; i < size; i++) y[i] = Rectify(x[i]);                                             \
@@ -186,6 +233,13 @@ INLINE void InputGradientsOf(const T* dy, const T* x, int64_t rows, int64_t chan
   }                                                                                                                   \
   FOR_EACH_PROCESSOR void RectifiedGradient(const T* dy, const T* y, int64_t size, T* dx) {                           \
     IN_ANY_ORDER for (int64_t i = 0; i < size; i++) dx[i] = WherePositive(dy[i], y[i]);                               \
+  }                                                                                                                   \
+  FOR_EACH_PROCESSOR void Gaussian(const T* x, int64_t size, T* y) {                                                  \
+    IN_ANY_ORDER for (int64_t i = 0; i < size; i++) Store(GaussianErrorLinear::Of(Load(x[i])), y + i);                \
+  }                                                                                                                   \
+  FOR_EACH_PROCESSOR void GaussianGradient(const T* dy, const T* x, int64_t size, T* dx) {                            \
+    IN_ANY_ORDER for (int64_t i = 0; i < size; i++)                                                                   \
+      Store(Load(dy[i]) * GaussianErrorLinear::Slope(Load(x[i])), dx + i);                                            \
   }
 LOOPS(Bfloat16)
 LOOPS(float)
@@ -242,7 +296,9 @@ class Normalization : public OpKernel {
  public:
   explicit Normalization(OpKernelConstruction* construction) : OpKernel(construction) {
     OP_REQUIRES_OK(construction, construction->GetAttr("epsilon", &epsilon_));
-    OP_REQUIRES_OK(construction, construction->GetAttr("relu", &relu_));
+    std::string activation;
+    OP_REQUIRES_OK(construction, construction->GetAttr("activation", &activation));
+    kind_ = activation == "relu" ? Kind::kRelu : activation == "gelu" ? Kind::kGelu : Kind::kLinear;
   }
 
  protected:
@@ -256,7 +312,7 @@ class Normalization : public OpKernel {
     return fits;
   }
   float epsilon_;
-  bool relu_;
+  Kind kind_;
 };
 
 template <typename T>
@@ -300,7 +356,7 @@ class BatchNormalization : public Normalization {
       shift[c] = offset[c] - mean[c] * slope[c];
     }
     blocks.ForEach(context, [&](int64_t, int64_t first, int64_t rows) {
-      Outputs(relu_, x + first, rows, channels, {slope.data(), shift.data()}, y + first);
+      Outputs(kind_, x + first, rows, channels, {slope.data(), shift.data()}, y + first);
     });
   }
 };
@@ -333,7 +389,7 @@ class BatchNormalizationGrad : public Normalization {
     const Line line{slope.data(), shift.data()};
     std::vector<float> sums(blocks.count * channels), products(blocks.count * channels);
     blocks.ForEach(context, [&](int64_t block, int64_t first, int64_t rows) {
-      Sums(relu_, dy + first, x + first, rows, channels, line, mean, &sums[block * channels],
+      Sums(kind_, dy + first, x + first, rows, channels, line, mean, &sums[block * channels],
            &products[block * channels]);
     });
     std::vector<double> sum(channels), product(channels);
@@ -352,7 +408,7 @@ class BatchNormalizationGrad : public Normalization {
       constant[c] = -slope[c] * sum[c] / blocks.rows - by_x * mean[c];
     }
     blocks.ForEach(context, [&](int64_t, int64_t first, int64_t rows) {
-      InputGradients(relu_, dy + first, x + first, rows, channels, line, of_x.data(), constant.data(), dx + first);
+      InputGradients(kind_, dy + first, x + first, rows, channels, line, of_x.data(), constant.data(), dx + first);
     });
   }
 };
@@ -398,6 +454,22 @@ struct ReluGrad : OpKernel {
   }
 };
 
+template <typename T>
+struct Gelu : OpKernel {
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* context) override {
+    Elementwise<T>(context, [](auto* x, auto*, int64_t size, auto* y) { Gaussian(x, size, y); });
+  }
+};
+
+template <typename T>
+struct GeluGrad : OpKernel {
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* context) override {
+    Elementwise<T>(context, [](auto* dy, auto* x, int64_t size, auto* dx) { GaussianGradient(dy, x, size, dx); });
+  }
+};
+
 constexpr char kTypes[] = "T: {bfloat16, float}";
 
 // Three outputs: one like the input `activation`, two like the vector behind it.
@@ -416,6 +488,10 @@ REGISTER_OP("HpcdlAddRelu").Input("x: T").Input("z: T").Output("y: T").Attr(kTyp
     tensorflow::shape_inference::UnchangedShape);
 REGISTER_OP("HpcdlReluGrad").Input("dy: T").Input("y: T").Output("dx: T").Attr(kTypes).SetShapeFn(
     tensorflow::shape_inference::UnchangedShape);
+REGISTER_OP("HpcdlGelu").Input("x: T").Output("y: T").Attr(kTypes).SetShapeFn(
+    tensorflow::shape_inference::UnchangedShape);
+REGISTER_OP("HpcdlGeluGrad").Input("dy: T").Input("x: T").Output("dx: T").Attr(kTypes).SetShapeFn(
+    tensorflow::shape_inference::UnchangedShape);
 REGISTER_OP("HpcdlBatchNormalization")
     .Input("x: T")
     .Input("scale: float")
@@ -425,7 +501,7 @@ REGISTER_OP("HpcdlBatchNormalization")
     .Output("variance: float")
     .Attr(kTypes)
     .Attr("epsilon: float")
-    .Attr("relu: bool")
+    .Attr("activation: {'linear', 'relu', 'gelu'}")
     .SetShapeFn(ShapesLike(0));
 REGISTER_OP("HpcdlBatchNormalizationGrad")
     .Input("dy: T")
@@ -439,7 +515,7 @@ REGISTER_OP("HpcdlBatchNormalizationGrad")
     .Output("doffset: float")
     .Attr(kTypes)
     .Attr("epsilon: float")
-    .Attr("relu: bool")
+    .Attr("activation: {'linear', 'relu', 'gelu'}")
     .SetShapeFn(ShapesLike(1));
 
 #define KERNEL(OP, T) \
@@ -450,6 +526,8 @@ REGISTER_OP("HpcdlBatchNormalizationGrad")
 KERNELS(Relu);
 KERNELS(AddRelu);
 KERNELS(ReluGrad);
+KERNELS(Gelu);
+KERNELS(GeluGrad);
 KERNELS(BatchNormalization);
 KERNELS(BatchNormalizationGrad);
 

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from hpcdl.train.kernels import operations
+from hpcdl.train.layers.activation import activated
 from hpcdl.train.layers.stand_in import stands_in_for
 
 LEAST_EPSILON = 1.001e-5
@@ -21,8 +22,8 @@ LEAST_EPSILON = 1.001e-5
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """keras.layers.BatchNormalization; where the kernels cannot do what is asked for, Keras's own code does."""
 
-    rectifies = False
-    """Whether it does the ReLU behind it too, which then lets its inputs pass."""
+    activation = "linear"
+    """What it does with its outputs: relu or gelu if it is that layer too which comes after it."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         gpu = bool(tf.config.get_visible_devices("GPU"))
@@ -30,22 +31,22 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         fits = fits and not (gpu and self.epsilon < LEAST_EPSILON)
         if not fits or mask is not None or self.renorm or self.synchronized:
             outputs = super().call(inputs, training=training, mask=mask)
-            return tf.nn.relu(outputs) if self.rectifies else outputs
+            return activated(outputs, self.activation)
         channels = inputs.shape[-1]
         scale = self.gamma.value if self.scale else tf.ones(channels)
         offset = self.beta.value if self.center else tf.zeros(channels)
         if not (training and self.trainable):
             mean, variance = self.moving_mean.value, self.moving_variance.value
             outputs, *_ = self._by_tensorflow(inputs, scale, offset, mean, variance, False)
-            return tf.nn.relu(outputs) if self.rectifies else outputs
+            return activated(outputs, self.activation)
         if operations.available():
             outputs, mean, variance = operations.batch_normalization(
-                inputs, scale, offset, self.epsilon, self.rectifies
+                inputs, scale, offset, self.epsilon, self.activation
             )
         else:
             nothing = tf.constant([], tf.float32)
             outputs, mean, variance = self._by_tensorflow(inputs, scale, offset, nothing, nothing, True)
-            outputs = tf.nn.relu(outputs) if self.rectifies else outputs
+            outputs = activated(outputs, self.activation)
             values = tf.cast(tf.size(inputs) // channels, tf.float32)
             variance *= (values - 1) / values  # that of the population, Keras keeps that of the batch
         self.moving_mean.assign(self.momentum * self.moving_mean + (1 - self.momentum) * mean)

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
+from hpcdl.train.layers.activation import STAND_INS, FusedAdd, kind_of
 from hpcdl.train.layers.batch_normalization import FusedBatchNormalization
 from hpcdl.train.layers.convolution import ConvolutionByProducts
-from hpcdl.train.layers.rectifier import RECTIFIERS, FusedAdd, is_relu
 
 FASTER: dict[type[Any], type[Any]] = {
     keras.layers.BatchNormalization: FusedBatchNormalization,
@@ -18,7 +18,7 @@ FASTER: dict[type[Any], type[Any]] = {
 
 
 def use_faster_layers(model: Any) -> None:
-    """Put them in the place of all of Keras's own in a model, and let one layer do the ReLU behind it where it can."""
+    """Put them in the place of Keras's own in a model, and let one layer do the activation behind it where it can."""
     layers = list(model._flatten_layers())
     for layer in layers:
         layer.__class__ = FASTER.get(type(layer), type(layer))
@@ -29,26 +29,34 @@ def use_faster_layers(model: Any) -> None:
         taken = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
         taken.update(id(tensor) for tensor in outputs)
         for node in nodes:
-            if is_relu(node.operation) and calls[node.operation] == 1:
+            if calls[node.operation] == 1 and (kind := kind_of(node.operation)):
                 (source,) = node.parent_nodes
                 alone = calls[source.operation] == 1 and taken[id(node.input_tensors[0])] == 1
-                _use_faster_relu(node.operation, source, alone)
+                _use_faster_activation(node.operation, kind, source, alone)
 
 
-def _use_faster_relu(relu: Any, source: Any, alone: bool) -> None:
-    """Put a faster layer in the place of a ReLU.
+def _use_faster_activation(layer: Any, kind: str, source: Any, alone: bool) -> None:
+    """Put a faster layer in the place of an activation.
 
     Args:
+        kind: relu or gelu.
         source: the node of the layer before it.
-        alone: whether nobody else takes that layer's outputs, so that it can do the ReLU too.
+        alone: whether nobody else takes that layer's outputs, so that it can do the activation too.
     """
     before = source.operation
-    if getattr(before, "use_bias", False):
+    if kind == "relu" and getattr(before, "use_bias", False):
         return  # TensorFlow joins a convolution, its bias and a ReLU by itself
-    relu.__class__ = RECTIFIERS[type(relu)]
-    if alone and type(before) is keras.layers.Add and len(source.input_tensors) == 2:
-        one, other = source.input_tensors
-        if one.shape == other.shape and None not in one.shape[1:]:
-            before.__class__ = FusedAdd
-    if alone and isinstance(before, FusedBatchNormalization | FusedAdd):
-        before.rectifies = relu.done_before = True
+    layer.__class__ = STAND_INS[type(layer)]
+    if alone and isinstance(before, FusedBatchNormalization):
+        before.activation = kind
+    elif alone and kind == "relu" and _adds_two_alike(source):
+        before.__class__ = FusedAdd
+    else:
+        layer.kind = kind
+
+
+def _adds_two_alike(node: Any) -> bool:
+    if type(node.operation) is not keras.layers.Add or len(node.input_tensors) != 2:
+        return False
+    one, other = node.input_tensors
+    return one.shape == other.shape and None not in one.shape[1:]
