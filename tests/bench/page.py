@@ -77,7 +77,7 @@ def summary(found: dict[str, Any]) -> str:
         peers = {f"{how}, whole": whole_s} | ({f"{how}, to its first epoch there": first["time_s"]} if first else {})
         for peer, peer_s in peers.items():
             ratio = spread([peer_s / time_s for time_s in taken_s], 1)
-            rows.append([what, f"{spread(taken_s)} s", f"{peer}: {peer_s:.0f} s", ratio, len(runs)])
+            rows.append([what, f"{spread(taken_s, 1)} s", f"{peer}: {peer_s:.0f} s", ratio, len(runs)])
     if "speed" in found:
         for ours, peer in ((speed.OURS[0], speed.KERAS), (speed.OURS[1], speed.DDP)):
             what = f"The lecture's network, images/s ({ours.partition(', ')[2]})"
@@ -98,7 +98,7 @@ def _compared(what: str, trained: dict[str, Any], ours: str, peer: str) -> list[
     if peer not in trained:
         return []
     mine, theirs = ([one["images_per_s"] for one in trained[name]] for name in (ours, peer))
-    numbers = [spread(values) for values in (mine, theirs)]
+    numbers = [spread(values, 1 if min(mine) < 100 else 0) for values in (mine, theirs)]
     return [[what, numbers[0], f"{peer}: {numbers[1]}", _ratio(ratios(mine, theirs)), len(mine)]]
 
 

@@ -330,7 +330,7 @@ def all_of_it(model, inputs):
 def test_a_network_computes_what_keras_computes(network, kernels, monkeypatch):
     monkeypatch.setattr(operations, "available", lambda: kernels)
     theirs, ours = two_models(network, "float32")
-    joined = sum(getattr(layer, "kind", None) == "linear" for layer in ours._flatten_layers())
+    joined = sum(getattr(layer, "done_before", False) for layer in ours._flatten_layers())
     assert joined == NETWORKS[network]
     inputs = tf.random.stateless_normal((4, 6, 6, 3), [1, 2])
     for found, wanted in zip(all_of_it(ours, inputs), all_of_it(theirs, inputs), strict=True):
@@ -357,11 +357,21 @@ def test_outputs_of_the_model_before_a_relu_are_not_rectified():
     np.testing.assert_array_equal(rectified, np.maximum(normal, 0))
 
 
+@pytest.mark.parametrize("network", [residual, gaussian])
+def test_a_clone_computes_the_same(network):
+    """Keras makes a clone's layers anew from their configuration, which does not say what was joined."""
+    theirs, ours = two_models(network, "float32")
+    clone = keras.models.clone_model(ours)
+    clone.set_weights(ours.get_weights())
+    inputs = tf.random.stateless_normal((4, 6, 6, 3), [1, 2])
+    np.testing.assert_allclose(clone(inputs), theirs(inputs), rtol=1e-5, atol=1e-5)
+
+
 def test_the_saved_model_has_keras_own_layers(tmp_path):
     _, ours = two_models(residual, "float32")
     ours.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert {type(layer).__module__.partition(".")[0] for layer in loaded.layers} == {"keras"}
-    assert not any(hasattr(layer, "kind") for layer in loaded.layers)
+    assert not any(hasattr(layer, "done_before") for layer in loaded.layers)
     inputs = tf.random.stateless_normal((4, 6, 6, 3), [1, 2])
     np.testing.assert_allclose(loaded(inputs), ours(inputs), rtol=1e-5, atol=1e-5)

@@ -66,7 +66,7 @@ INLINE Bfloat16 Rectify(Bfloat16 value) {
   return {uint16_t(value.bits & (uint16_t(negative) - 1))};
 }
 
-// exp(-half) for half >= 0, to 1e-7 of it, 0 where that is smaller than float's normal numbers; a NaN stays one.
+// exp(-half) for half >= 0, to 1e-5 of it; 0 from where it is smaller than normal numbers of float. A NaN stays one.
 INLINE float ExpOfMinus(float half) {
   float power = half * -1.44269504f;  // of 2
   power = power < -126 ? -126 : power;

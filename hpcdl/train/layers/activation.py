@@ -11,15 +11,6 @@ from hpcdl.train.layers.stand_in import stands_in_for
 ACTIVATIONS = {"relu": keras.activations.relu, "gelu": keras.activations.gelu}
 
 
-def kind_of(layer: Any) -> str | None:
-    """Return relu or gelu for one of Keras's own layers that is that and nothing else, None for any other."""
-    if type(layer) is keras.layers.ReLU:
-        return None if layer.max_value is not None or layer.negative_slope or layer.threshold else "relu"
-    if type(layer) is keras.layers.Activation:
-        return next((kind for kind, function in ACTIVATIONS.items() if layer.activation is function), None)
-    return None
-
-
 def activated(x: Any, kind: str) -> Any:
     """Return x, max(x, 0) or x times the normal distribution at x, for the kind linear, relu or gelu."""
     if kind == "linear":
@@ -30,11 +21,13 @@ def activated(x: Any, kind: str) -> Any:
 
 
 class _Activates:
-    kind = "linear"
-    """What the layer does: relu, gelu, or nothing where the one before it does it too."""
+    kind = "relu"
+    """Which of ACTIVATIONS it is."""
+    done_before = False
+    """Whether the layer before it does it too."""
 
     def call(self, inputs: Any) -> Any:
-        return activated(inputs, self.kind)
+        return inputs if self.done_before else activated(inputs, self.kind)
 
 
 @stands_in_for(keras.layers.ReLU)
@@ -46,16 +39,30 @@ class FusedReLU(_Activates, keras.layers.ReLU):
 class FusedActivation(_Activates, keras.layers.Activation):
     """keras.layers.Activation("relu") or ("gelu")."""
 
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return next(kind for kind, function in ACTIVATIONS.items() if self.activation is function)
 
-STAND_INS: dict[type[Any], type[Any]] = {keras.layers.ReLU: FusedReLU, keras.layers.Activation: FusedActivation}
-"""By the layer of Keras that they stand in for, where `kind_of` knows it."""
+
+def stand_in(layer: Any) -> type[Any] | None:
+    """Return the class that does what a layer does, None where it is not one of Keras's own that is a ReLU or GELU."""
+    if type(layer) is keras.layers.ReLU:
+        return None if layer.max_value is not None or layer.negative_slope or layer.threshold else FusedReLU
+    if type(layer) is keras.layers.Activation and layer.activation in ACTIVATIONS.values():
+        return FusedActivation
+    return None
 
 
 @stands_in_for(keras.layers.Add)
 class FusedAdd(keras.layers.Add):
-    """keras.layers.Add of two tensors of one shape, and the ReLU behind it."""
+    """keras.layers.Add of two tensors of one shape."""
+
+    rectifies = False
+    """Whether it does the ReLU behind it too."""
 
     def call(self, inputs: Any) -> Any:
+        if not self.rectifies:
+            return super().call(inputs)
         one, other = inputs
         if operations.available() and one.dtype == other.dtype and one.dtype in operations.DTYPES:
             return operations.add_relu(one, other)

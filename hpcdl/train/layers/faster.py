@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from hpcdl.train.layers.activation import STAND_INS, FusedAdd, kind_of
+from hpcdl.train.layers.activation import FusedAdd, stand_in
 from hpcdl.train.layers.batch_normalization import FusedBatchNormalization
 from hpcdl.train.layers.convolution import ConvolutionByProducts
 
@@ -29,30 +29,28 @@ def use_faster_layers(model: Any) -> None:
         taken = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
         taken.update(id(tensor) for tensor in outputs)
         for node in nodes:
-            if calls[node.operation] == 1 and (kind := kind_of(node.operation)):
+            if calls[node.operation] == 1 and (faster := stand_in(node.operation)):
                 (source,) = node.parent_nodes
                 alone = calls[source.operation] == 1 and taken[id(node.input_tensors[0])] == 1
-                _use_faster_activation(node.operation, kind, source, alone)
+                _use_faster_activation(node.operation, faster, source, alone)
 
 
-def _use_faster_activation(layer: Any, kind: str, source: Any, alone: bool) -> None:
+def _use_faster_activation(layer: Any, faster: type[Any], source: Any, alone: bool) -> None:
     """Put a faster layer in the place of an activation.
 
     Args:
-        kind: relu or gelu.
         source: the node of the layer before it.
         alone: whether nobody else takes that layer's outputs, so that it can do the activation too.
     """
-    before = source.operation
-    if kind == "relu" and getattr(before, "use_bias", False):
-        return  # TensorFlow joins a convolution, its bias and a ReLU by itself
-    layer.__class__ = STAND_INS[type(layer)]
-    if alone and isinstance(before, FusedBatchNormalization):
-        before.activation = kind
-    elif alone and kind == "relu" and _adds_two_alike(source):
+    before, own = source.operation, layer.__class__
+    layer.__class__ = faster
+    if layer.kind == "relu" and getattr(before, "use_bias", False):
+        layer.__class__ = own  # TensorFlow joins a convolution, its bias and a ReLU by itself
+    elif alone and isinstance(before, FusedBatchNormalization):
+        before.activation, layer.done_before = layer.kind, True
+    elif alone and layer.kind == "relu" and _adds_two_alike(source):
         before.__class__ = FusedAdd
-    else:
-        layer.kind = kind
+        before.rectifies = layer.done_before = True
 
 
 def _adds_two_alike(node: Any) -> bool:
