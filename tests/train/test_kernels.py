@@ -100,6 +100,22 @@ def test_batch_normalisation_refuses_what_it_cannot_do(fault):
         operations.batch_normalization(fault, tf.ones(4), tf.ones(4), EPSILON)
 
 
+def test_a_gradient_of_another_shape_is_refused():
+    gradient = operations._library().hpcdl_batch_normalization_grad
+    vector = tf.ones(4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="another shape"):
+        gradient(
+            dy=tf.zeros((2, 4)),
+            x=tf.zeros((3, 4)),
+            scale=vector,
+            offset=vector,
+            mean=vector,
+            variance=vector,
+            epsilon=EPSILON,
+            activation="linear",
+        )
+
+
 SPECIAL = [0.0, -0.0, 1.2e-38, -1.2e-38, np.inf, -np.inf, 3.4e38, -3.4e38, np.nan, -np.nan, 1.0, -1.0]
 
 

@@ -369,6 +369,8 @@ class BatchNormalizationGrad : public Normalization {
   void Compute(OpKernelContext* context) override {
     const Tensor &dy_tensor = context->input(0), &x_tensor = context->input(1);
     if (!Fits(context, x_tensor, 2)) return;
+    OP_REQUIRES(context, dy_tensor.shape() == x_tensor.shape(),
+                absl::InvalidArgumentError("a gradient of another shape than its outputs"));
     const Blocks blocks(x_tensor);
     const int64_t channels = blocks.channels;
     Tensor *dx_tensor, *dscale_tensor, *doffset_tensor;
