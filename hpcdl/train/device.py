@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import tensorflow as tf
@@ -23,6 +24,8 @@ def claim_device(us: World) -> str:
     cores = sorted(os.sched_getaffinity(0))
     neighbours = [theirs for host, theirs in us.allgather((us.host, cores)) if host == us.host]
     threads = max(1, len(set().union(*neighbours)) // us.local_size)
+    if us.local_size > 1 and all(theirs == cores for theirs in neighbours) and len(cores) >= us.local_size:
+        stay_on(own_cores(cores, us.local_rank, threads))
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(2)  # one to compute, one for Horovod's waiting operations
     gpus = tf.config.list_physical_devices("GPU")
@@ -33,6 +36,22 @@ def claim_device(us: World) -> str:
     tf.config.experimental.set_memory_growth(gpus[index], True)
     name = tf.config.experimental.get_device_details(gpus[index]).get("device_name", "GPU")
     return f"GPU {index} of {len(gpus)} ({name})"
+
+
+def own_cores(cores: list[int], local_rank: int, threads: int) -> list[int]:
+    """Return a rank's share of the cores that all ranks of its host may use."""
+    return cores[local_rank * threads : (local_rank + 1) * threads]
+
+
+def stay_on(cores: list[int]) -> None:
+    """Keep all threads of this process, and those that they start, on these cores.
+
+    A launcher that binds does it. Where none does, Horovod's threads, which wait in MPI by spinning, count as much as
+    those that compute: Linux may put two of the latter on one core and the former on the other, for half the speed.
+    """
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(thread), cores)
 
 
 def choose_gpu(local_rank: int, visible: int) -> int:

@@ -1,5 +1,7 @@
 """Which GPU a rank takes, and what is said of one that is not there; with lists of GPUs that this machine has not."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +32,7 @@ def machine(monkeypatch):
         )
         test = SimpleNamespace(is_built_with_cuda=lambda: cuda)
         monkeypatch.setattr(device, "tf", SimpleNamespace(config=config, test=test))
+        monkeypatch.setattr(device, "stay_on", lambda cores: None)  # the process of the tests has more to do
         return taken
 
     return has
@@ -50,6 +53,40 @@ def test_each_rank_takes_its_own_gpu(machine, gpus, local_rank, expected):
     told = claim_device(World(local_rank, 4, local_rank, 4, "host"))
     assert told == f"GPU {expected} of {gpus} (A100)"
     assert taken == [f"gpu{expected}", (f"gpu{expected}", True)]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "kept"),
+    [
+        ({0, 2, 4, 6, 8}, {0, 2, 4, 6, 8}, [4, 6]),  # nobody has bound the ranks
+        ({4, 5}, {0, 1}, None),  # the launcher has
+        ({3}, {3}, None),  # fewer cores than ranks
+    ],
+)
+def test_ranks_that_nobody_has_bound_keep_to_cores_of_their_own(machine, monkeypatch, mine, theirs, kept):
+    machine(0)
+    found = []
+    monkeypatch.setattr(device, "stay_on", found.append)
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda process: mine)
+    everyone = SimpleNamespace(allgather=lambda value: [("host", sorted(theirs)), value])
+    claim_device(World(1, 2, 1, 2, "host", everyone))
+    assert found == ([kept] if kept else [])
+
+
+def test_all_threads_of_the_process_stay_on_their_cores():
+    program = """
+import os, threading
+from hpcdl.train.device import stay_on
+waiting = threading.Event()
+threading.Thread(target=waiting.wait).start()
+core = max(os.sched_getaffinity(0))
+stay_on([core])
+print(*[os.sched_getaffinity(int(thread)) == {core} for thread in os.listdir("/proc/self/task")])
+waiting.set()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(ended.stdout.split()) == {"True"}
+    assert len(ended.stdout.split()) > 1
 
 
 def test_without_a_gpu_the_cores_are_taken(machine):
