@@ -46,8 +46,8 @@ def own_cores(cores: list[int], local_rank: int, threads: int) -> list[int]:
 def stay_on(cores: list[int]) -> None:
     """Keep all threads of this process, and those that they start, on these cores.
 
-    A launcher that binds does it. Where none does, Horovod's threads, which wait in MPI by spinning, count as much as
-    those that compute: Linux may put two of the latter on one core and the former on the other, for half the speed.
+    A launcher that binds does it. Where none does, Linux moves the ranks' threads from core to core, for some of the
+    speed where steps are short (docs/profile.md).
     """
     for thread in os.listdir("/proc/self/task"):
         with suppress(ProcessLookupError):  # it has ended meanwhile
