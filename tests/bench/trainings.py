@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch_environment
-from processes import Ended, finish, run, start
+from processes import Ended, Failed, finish, run, start
 
 from hpcdl.run.local import mpirun_environment
 from hpcdl.runlog import METRICS_FILE, read_events
@@ -84,9 +84,13 @@ def by_keras(task: Task, policy: str = "float32") -> Trained:
 
 
 def by_torch(task: Task, ranks: int) -> Trained:
-    """Train in PyTorch, with DDP on more than one rank."""
+    """Train in PyTorch, with DDP on more than one rank; once more if it fails: one of some ten runs aborted."""
     words = [PEERS / "torch_fit.py", task.network, task.data, task.batch, task.epochs, task.optimizer]
-    return _of_peer(run([*_torchrun(ranks), *map(str, words)], with_memory=task.with_memory))
+    command = [*_torchrun(ranks), *map(str, words)]
+    try:
+        return _of_peer(run(command, with_memory=task.with_memory))
+    except Failed:
+        return _of_peer(run(command, with_memory=task.with_memory))
 
 
 def with_torch(sides: dict[str, Callable[[], Trained]]) -> dict[str, Callable[[], Trained]]:
