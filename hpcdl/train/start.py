@@ -1,6 +1,7 @@
 """The entry of one rank: find the job and the run's folder, keep the record, train."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -37,6 +38,10 @@ def start(job_file: Path, changes: list[str], point: int | None, runs: Path) -> 
     try:
         train(job, folder)
     except BaseException as error:
+        if isinstance(error, WorldError):
+            # All ranks end now, each with the code of the cause. srun and mpirun send SIGTERM to the others when the
+            # first one is gone, and a rank that is still taking leave of MPI would end with the signal's code.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if us.rank == 0 or not isinstance(error, WorldError):  # what one rank alone has met ends the others with it
             record.update(folder, status="aborted", reason=str(error) or type(error).__name__)
         raise

@@ -358,8 +358,9 @@ def test_logs_are_followed_through_a_requeue(user: User):
     # Slurm lets a requeued job wait a while; it says so when the first start has been cleaned up, not before.
     wait_until(lambda: "after a requeue" in (user.wait(run, "REQUEUED")["cause"] or ""), 60, "the requeue")
 
-    def started() -> bool:  # one update is sometimes lost in the end of the first start
-        user.slurm.run("scontrol", "update", f"jobid={job_id}", "starttime=now")
+    def started() -> bool:  # one update is sometimes lost in the end of the first start; too many keep it from starting
+        if "Reason=BeginTime" in user.slurm.out("scontrol", "show", "job", job_id):
+            user.slurm.run("scontrol", "update", f"jobid={job_id}", "starttime=now")
         return "start 1" in log.read_text()
 
     wait_until(started, 180, "the second start")
